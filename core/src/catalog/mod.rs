@@ -1,0 +1,1 @@
+//! Definitions of collections, fields, code tables, forms and rules.

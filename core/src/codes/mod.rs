@@ -1,0 +1,1 @@
+//! Codes that identify people, organisations, places and equipment: pure functions over text.
