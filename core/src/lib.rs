@@ -10,10 +10,14 @@
 //! | [`catalog`] | definitions of collections, fields, code tables and rules | `codes` |
 //! | [`projection`] | titles, computed fields, sort keys, search text | `catalog`, `codes` |
 
+pub mod bucket;
 pub mod catalog;
 pub mod codes;
 pub mod id;
 pub mod projection;
+pub mod record;
+pub mod seal;
 pub mod value;
+pub mod wire;
 
 pub use value::{Value, Values};

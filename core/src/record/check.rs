@@ -1,0 +1,194 @@
+//! What the server makes sure of before it believes a pushed change (`docs/sync.md`, "What the server checks").
+//!
+//! Pure: all that must be known of the record, the device and the catalog is handed in as [`Facts`]. The phone runs the
+//! same checks over what it is about to push, so that a defect is found where it is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::change::{Built, Change};
+use super::document::{Document, State};
+use super::request::REQUEST;
+use crate::id::{ActorId, ChangeHash, TicketId};
+use crate::value::{MAX_INT, Value};
+use crate::wire::{self, PushItem, Reason};
+
+/// The longest key, in bytes.
+pub const MAX_KEY_BYTES: usize = 96;
+/// The most changes a change may be made on.
+pub const MAX_DEPS: usize = 64;
+/// The prefix of keys that only the server writes.
+pub const SERVER: &str = "s/";
+
+/// What is known when an item is checked.
+pub struct Facts<'a> {
+    /// The accepted changes of the record's generation; empty for a new record.
+    pub document: &'a Document,
+    /// The generation that stands; none for a new record.
+    pub generation: Option<u32>,
+    /// All actors of the device that pushes.
+    pub actors: &'a BTreeSet<ActorId>,
+    /// The inbox item of a change of this record that is in quarantine.
+    pub quarantined: &'a dyn Fn(&ChangeHash) -> Option<TicketId>,
+    /// Whether the catalog knows the key and the value has its form; a reason if not.
+    pub key_rule: &'a dyn Fn(&str, &Value) -> Result<KeyRule, Reason>,
+}
+
+/// What the catalog says of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyRule {
+    /// Whether the key is written once.
+    pub once: bool,
+}
+
+/// A change that may be accepted, as fields, as Automerge holds it, and with what the record then holds.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The fields.
+    pub change: Change,
+    /// The change as this side built it.
+    pub built: Built,
+    /// The record with the change.
+    pub document: Document,
+}
+
+/// Why an item is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It can never be accepted: to quarantine with it.
+    Rejected(Reason),
+    /// It was made on a change that is in quarantine.
+    BlockedBy(TicketId),
+    /// It was made on changes that are not known.
+    Missing(Vec<ChangeHash>),
+    /// The record has been rolled over.
+    StaleGeneration(u32),
+    /// Its place in the actor's count is taken by another change.
+    ActorFork,
+}
+
+/// Whether a key has the form of a key: one to three segments of `[a-z0-9_.-]{1,40}`, at most 96 bytes.
+pub fn is_key(key: &str) -> bool {
+    let segment = |segment: &str| {
+        (1..=40).contains(&segment.len())
+            && segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-'))
+    };
+    key.len() <= MAX_KEY_BYTES && (1..=3).contains(&key.split('/').count()) && key.split('/').all(segment)
+}
+
+/// How many bytes the keys written by devices hold in a record.
+pub fn device_bytes(state: &State) -> usize {
+    let value = |value: &Value| match value {
+        Value::Str(text) => text.len(),
+        Value::Int(_) => 8,
+        Value::Bool(_) | Value::Null => 1,
+    };
+    state
+        .iter()
+        .filter(|(key, _)| !key.starts_with(SERVER))
+        .map(|(key, live)| key.len() + live.iter().map(|live| value(&live.value)).sum::<usize>())
+        .sum()
+}
+
+/// Checks one item. `actors` is the push's list. The order of the checks is part of the protocol.
+pub fn check(item: &PushItem, actors: &[ActorId], facts: &Facts<'_>) -> Result<Checked, Refusal> {
+    let change = limits(item, actors)?;
+    let built = contained(|| change.build())
+        .and_then(Result::ok)
+        .filter(|built| built.hash == item.change.hash)
+        .ok_or_else(|| rejected("hash"))?;
+    match facts.generation {
+        Some(generation) if generation != item.generation => return Err(Refusal::StaleGeneration(generation)),
+        None if item.generation != 0 => return Err(rejected("generation")),
+        _ => {}
+    }
+    position(&change, facts)?;
+    for put in &change.puts {
+        let at = |code| Refusal::Rejected(Reason::at(code, &put.key));
+        let rule = (facts.key_rule)(&put.key, &put.value).map_err(Refusal::Rejected)?;
+        let standing: BTreeSet<_> = facts.document.live_at(&put.key, &change.deps).iter().map(|live| live.op).collect();
+        let named: BTreeSet<_> = put.pred.iter().copied().collect();
+        if named != standing || named.len() != put.pred.len() {
+            return Err(at("pred"));
+        }
+        if (rule.once || put.key.starts_with(REQUEST)) && !facts.document.live(&put.key).is_empty() {
+            return Err(at("written_once"));
+        }
+    }
+    let mut document = facts.document.clone();
+    contained(|| document.apply([built.clone()])).and_then(Result::ok).ok_or_else(|| rejected("does_not_apply"))?;
+    if device_bytes(&document.state()) > wire::MAX_RECORD_BYTES {
+        return Err(rejected("record_too_large"));
+    }
+    Ok(Checked { change, built, document })
+}
+
+fn rejected(code: &str) -> Refusal {
+    Refusal::Rejected(Reason::new(code))
+}
+
+fn limits(item: &PushItem, actors: &[ActorId]) -> Result<Change, Refusal> {
+    if item.fmt != wire::FMT_AUTOMERGE {
+        return Err(rejected("fmt"));
+    }
+    if item.size() > wire::MAX_ITEM_BYTES {
+        return Err(rejected("item_too_large"));
+    }
+    if !(1..=wire::MAX_PUTS).contains(&item.change.puts.len()) {
+        return Err(rejected("puts"));
+    }
+    let change = item.change.to_change(actors).map_err(|_| rejected("actor_list"))?;
+    let mut keys = BTreeMap::new();
+    for put in &change.puts {
+        let at = |code| Refusal::Rejected(Reason::at(code, &put.key));
+        if put.key.len() > MAX_KEY_BYTES || !is_key(&put.key) {
+            return Err(rejected("key_form"));
+        }
+        if put.key.starts_with(SERVER) {
+            return Err(at("server_key"));
+        }
+        if keys.insert(put.key.as_str(), ()).is_some() {
+            return Err(at("key_twice"));
+        }
+        if matches!(put.value, Value::Int(number) if number.unsigned_abs() > MAX_INT.unsigned_abs()) {
+            return Err(at("int_range"));
+        }
+    }
+    let sorted = change.deps.windows(2).all(|pair| matches!(pair, [a, b] if a < b));
+    if change.deps.len() > MAX_DEPS || !sorted {
+        return Err(rejected("deps"));
+    }
+    Ok(change)
+}
+
+fn position(change: &Change, facts: &Facts<'_>) -> Result<(), Refusal> {
+    if !facts.actors.contains(&change.actor) {
+        return Err(rejected("foreign_actor"));
+    }
+    let unknown: Vec<_> = change.deps.iter().filter(|hash| !facts.document.contains(hash)).copied().collect();
+    if let Some(ticket) = unknown.iter().find_map(facts.quarantined) {
+        return Err(Refusal::BlockedBy(ticket));
+    }
+    if !unknown.is_empty() {
+        return Err(Refusal::Missing(unknown));
+    }
+    let last = facts.document.last_of(change.actor);
+    let next = last.map_or(1, |(seq, _)| seq.saturating_add(1));
+    if change.actor_seq < next {
+        return Err(if change.actor_seq == 0 { rejected("actor_seq") } else { Refusal::ActorFork });
+    }
+    if change.actor_seq > next {
+        return Err(Refusal::Missing(Vec::new()));
+    }
+    if last.is_some_and(|(_, hash)| !facts.document.covers(&change.deps, &hash)) {
+        return Err(rejected("not_after_own"));
+    }
+    match facts.document.max_op(&change.deps).and_then(|max| max.checked_add(1)) {
+        Some(start) if start == change.start_op => Ok(()),
+        _ => Err(rejected("start_op")),
+    }
+}
+
+/// Runs what calls into Automerge so that a panic there refuses one item instead of ending the process.
+fn contained<T>(run: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).ok()
+}

@@ -1,0 +1,163 @@
+//! Enrolment and tokens.
+
+use minicbor::{Decode, Encode};
+
+use crate::id::{ActorId, DeviceId, GrantId, GridId, KeyId, UserId};
+
+/// `POST /sync/v1/enroll`: a one-time code against an enrolment. The same code with the same key gives the same answer.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct EnrolRequest {
+    /// The one-time code.
+    #[n(0)]
+    pub code: String,
+    /// The device's Ed25519 public key, 32 bytes.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub public_key: Vec<u8>,
+    /// The nonce of the database file.
+    #[n(2)]
+    pub nonce: Nonce,
+    /// The app's version, for the fleet page.
+    #[n(3)]
+    pub app_version: String,
+}
+
+/// The answer to an enrolment.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Enrolled {
+    /// The enrolment.
+    #[n(0)]
+    pub device: DeviceId,
+    /// Its user.
+    #[n(1)]
+    pub user: UserId,
+    /// The user's name as it shall be shown.
+    #[n(2)]
+    pub user_name: String,
+    /// The keys of the server.
+    #[n(3)]
+    pub keys: PublicKeys,
+    /// The name of the district.
+    #[n(4)]
+    pub district: String,
+}
+
+/// The server's public keys.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PublicKeys {
+    /// The signing key's id.
+    #[n(0)]
+    pub signing_id: KeyId,
+    /// The Ed25519 signing key, 32 bytes.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub signing: Vec<u8>,
+    /// The sealing key's id.
+    #[n(2)]
+    pub sealing_id: KeyId,
+    /// The X25519 sealing key, 32 bytes.
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
+    pub sealing: Vec<u8>,
+}
+
+/// `POST /sync/v1/challenge`: what a device must sign to get a token.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Challenge {
+    /// The enrolment.
+    #[n(0)]
+    pub device: DeviceId,
+}
+
+/// A fresh challenge.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ChallengeAnswer {
+    /// 32 random bytes, good once and for a minute.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub challenge: Vec<u8>,
+}
+
+/// `POST /sync/v1/token`: the signed challenge against a short-lived bearer token.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct TokenRequest {
+    /// The enrolment.
+    #[n(0)]
+    pub device: DeviceId,
+    /// The device's signing key.
+    #[n(1)]
+    pub key: KeyId,
+    /// The challenge.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub challenge: Vec<u8>,
+    /// The nonces of all database files the device has had under this key; the last is the current one.
+    #[n(3)]
+    pub nonces: Vec<Nonce>,
+    /// The app's version.
+    #[n(4)]
+    pub app_version: String,
+    /// The Ed25519 signature over [`TokenRequest::message`], 64 bytes.
+    #[n(5)]
+    #[cbor(with = "minicbor::bytes")]
+    pub signature: Vec<u8>,
+}
+
+/// The nonce of a database file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Nonce(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 16]);
+
+impl Nonce {
+    /// The actor that a device with this public key is in the database file with this nonce.
+    pub fn actor(&self, public_key: &[u8]) -> ActorId {
+        let mut bytes = [0; 16];
+        blake3::Hasher::new().update(public_key).update(&self.0).finalize_xof().fill(&mut bytes);
+        ActorId(bytes)
+    }
+}
+
+impl TokenRequest {
+    /// What the device signs.
+    pub fn message(device: DeviceId, challenge: &[u8], nonces: &[Nonce]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"token1").update(device.as_bytes()).update(challenge);
+        nonces.iter().for_each(|nonce| {
+            hasher.update(&nonce.0);
+        });
+        *hasher.finalize().as_bytes()
+    }
+}
+
+/// A bearer token.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Token {
+    /// The token, for the `Authorization` header.
+    #[n(0)]
+    pub token: String,
+    /// When it ends, in milliseconds since 1970 by the server's clock.
+    #[n(1)]
+    pub until_ms: i64,
+    /// The user's assignments that count now.
+    #[n(2)]
+    pub grants: Vec<Grant>,
+}
+
+/// An assignment: the right to write in a grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Grant {
+    /// Its number, named in every pushed item.
+    #[n(0)]
+    pub grant: GrantId,
+    /// The grid.
+    #[n(1)]
+    pub grid: GridId,
+}

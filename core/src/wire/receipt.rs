@@ -1,0 +1,62 @@
+//! Receipts: the signed form of change rows.
+
+use minicbor::{Decode, Encode};
+
+use super::encode;
+use crate::bucket::Bucket;
+use crate::id::{ChangeHash, KeyId, RecordId};
+
+/// The server's word that it has stored one change.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Receipt {
+    /// The record.
+    #[n(0)]
+    pub record: RecordId,
+    /// The record's generation.
+    #[n(1)]
+    pub generation: u32,
+    /// The change.
+    #[n(2)]
+    pub hash: ChangeHash,
+    /// The bucket that is the record's home.
+    #[n(3)]
+    pub home: Bucket,
+    /// The row of the home bucket's log.
+    #[n(4)]
+    pub log_seq: u64,
+    /// The log's epoch.
+    #[n(5)]
+    pub epoch: u64,
+    /// When the server stored it, in milliseconds since 1970.
+    #[n(6)]
+    pub time_ms: i64,
+}
+
+/// The receipts of one answer, signed together.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReceiptSheet {
+    /// The server's signing key.
+    #[n(0)]
+    pub key: KeyId,
+    /// The receipts.
+    #[n(1)]
+    pub receipts: Vec<Receipt>,
+    /// The Ed25519 signature over [`ReceiptSheet::message`], 64 bytes.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub signature: Vec<u8>,
+}
+
+impl ReceiptSheet {
+    /// What is signed.
+    pub fn message(key: KeyId, receipts: &[Receipt]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"receipt1").update(key.as_bytes());
+        for receipt in receipts {
+            hasher.update(&encode(receipt));
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
