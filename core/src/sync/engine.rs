@@ -352,7 +352,7 @@ mod tests {
     #[test]
     fn waits_grow_while_there_is_no_answer_and_are_forgotten_after_one() {
         let mut engine = Engine::default();
-        let mut wait = |engine: &mut Engine| {
+        let wait = |engine: &mut Engine| {
             engine.handle(Event::Begin, 0);
             match engine.handle(Event::Failed(Failure::NoAnswer), 0) {
                 Effect::Finish(finish) => finish.next_sync_after_ms,
