@@ -142,6 +142,11 @@ impl Default for Engine {
 }
 
 impl Engine {
+    /// The token does not say all it should; the next effect is to get another.
+    pub fn forget_token(&mut self) {
+        self.token = false;
+    }
+
     /// Takes in what happened and says what comes next. `random` spreads the waits after failures.
     pub fn handle(&mut self, event: Event, random: u64) -> Effect {
         if !matches!(event, Event::Failed(_) | Event::Begin | Event::Authenticated) {
