@@ -5,6 +5,7 @@
 //! Automerge is named nowhere outside this room.
 
 mod change;
+mod checksum;
 mod document;
 mod shown;
 
@@ -13,5 +14,6 @@ pub mod edit;
 pub mod request;
 
 pub use change::{Built, Change, ChangeError, OpId, Put};
+pub use checksum::checksum;
 pub use document::{Document, Live, State};
 pub use shown::{Shown, ShownValues, digest, plain, same, shown_values};
