@@ -1,1 +1,19 @@
 //! Codes that identify people, organisations, places and equipment: pure functions over text.
+//!
+//! A worker's typing is first made regular (width, white space, case), then checked. A check **blocks** only on shape and
+//! on what the standard itself makes impossible; everything merely doubtful comes back as a warning beside the value. Every
+//! error and warning has a stable `code()` for programs and an English sentence for people, and neither ever repeats what
+//! was typed, so both may be logged.
+//!
+//! | file | subject | outside rule |
+//! |---|---|---|
+//! | [`date`] | days of the calendar | ISO 8601 |
+//! | [`identity`] | identity documents of residents and visitors | GB 11643-1999, GB/T 2261.1 |
+//! | [`text`] | width, white space, masking | – |
+
+pub mod date;
+pub mod identity;
+pub mod text;
+
+pub use date::Date;
+pub use identity::{Gender, IdKind, Identity};
