@@ -7,10 +7,12 @@
 //!
 //! | file | subject | outside rule |
 //! |---|---|---|
+//! | [`credit`] | unified social credit codes | GB 32100-2015 |
 //! | [`date`] | days of the calendar | ISO 8601 |
 //! | [`identity`] | identity documents of residents and visitors | GB 11643-1999, GB/T 2261.1 |
 //! | [`text`] | width, white space, masking | – |
 
+pub mod credit;
 pub mod date;
 pub mod identity;
 pub mod text;
