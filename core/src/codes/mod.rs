@@ -9,13 +9,18 @@
 //! |---|---|---|
 //! | [`credit`] | unified social credit codes | GB 32100-2015 |
 //! | [`date`] | days of the calendar | ISO 8601 |
+//! | [`division`] | administrative divisions, urban-rural classes | GB/T 2260, GB/T 10114 |
+//! | [`grid_code`] | grid codes of several schemes | CJ/T 213, CJ/T 349-2010 |
 //! | [`identity`] | identity documents of residents and visitors | GB 11643-1999, GB/T 2261.1 |
 //! | [`text`] | width, white space, masking | – |
 
 pub mod credit;
 pub mod date;
+pub mod division;
+pub mod grid_code;
 pub mod identity;
 pub mod text;
 
 pub use date::Date;
+pub use division::Division;
 pub use identity::{Gender, IdKind, Identity};
