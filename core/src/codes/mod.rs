@@ -12,6 +12,7 @@
 //! | [`division`] | administrative divisions, urban-rural classes | GB/T 2260, GB/T 10114 |
 //! | [`grid_code`] | grid codes of several schemes | CJ/T 213, CJ/T 349-2010 |
 //! | [`identity`] | identity documents of residents and visitors | GB 11643-1999, GB/T 2261.1 |
+//! | [`lift`] | equipment, registration and rescue codes of lifts | TSG 08-2017 |
 //! | [`text`] | width, white space, masking | – |
 
 pub mod credit;
@@ -19,6 +20,7 @@ pub mod date;
 pub mod division;
 pub mod grid_code;
 pub mod identity;
+pub mod lift;
 pub mod text;
 
 pub use date::Date;
