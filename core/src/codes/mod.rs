@@ -13,6 +13,7 @@
 //! | [`grid_code`] | grid codes of several schemes | CJ/T 213, CJ/T 349-2010 |
 //! | [`identity`] | identity documents of residents and visitors | GB 11643-1999, GB/T 2261.1 |
 //! | [`lift`] | equipment, registration and rescue codes of lifts | TSG 08-2017 |
+//! | [`phone`] | telephone numbers | – |
 //! | [`text`] | width, white space, masking | – |
 
 pub mod credit;
@@ -21,8 +22,10 @@ pub mod division;
 pub mod grid_code;
 pub mod identity;
 pub mod lift;
+pub mod phone;
 pub mod text;
 
 pub use date::Date;
 pub use division::Division;
 pub use identity::{Gender, IdKind, Identity};
+pub use phone::Phone;
