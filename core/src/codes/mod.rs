@@ -7,6 +7,7 @@
 //!
 //! | file | subject | outside rule |
 //! |---|---|---|
+//! | [`coordinates`] | positions, map shifts, the `geo` value | WGS-84, GCJ-02, BD-09, RFC 8785 |
 //! | [`credit`] | unified social credit codes | GB 32100-2015 |
 //! | [`date`] | days of the calendar | ISO 8601 |
 //! | [`division`] | administrative divisions, urban-rural classes | GB/T 2260, GB/T 10114 |
@@ -16,6 +17,7 @@
 //! | [`phone`] | telephone numbers | – |
 //! | [`text`] | width, white space, masking | – |
 
+pub mod coordinates;
 pub mod credit;
 pub mod date;
 pub mod division;
@@ -25,6 +27,7 @@ pub mod lift;
 pub mod phone;
 pub mod text;
 
+pub use coordinates::{Crs, Geo, Position};
 pub use date::Date;
 pub use division::Division;
 pub use identity::{Gender, IdKind, Identity};
