@@ -14,6 +14,7 @@
 //! | [`grid_code`] | grid codes of several schemes | CJ/T 213, CJ/T 349-2010 |
 //! | [`identity`] | identity documents of residents and visitors | GB 11643-1999, GB/T 2261.1 |
 //! | [`lift`] | equipment, registration and rescue codes of lifts | TSG 08-2017 |
+//! | [`name`] | names of people | GB 18030-2022 |
 //! | [`phone`] | telephone numbers | – |
 //! | [`text`] | width, white space, masking | – |
 
@@ -24,6 +25,7 @@ pub mod division;
 pub mod grid_code;
 pub mod identity;
 pub mod lift;
+pub mod name;
 pub mod phone;
 pub mod text;
 
