@@ -7,6 +7,7 @@
 //!
 //! | file | subject | outside rule |
 //! |---|---|---|
+//! | [`address`] | buildings, units, rooms, door numbers and their order | – |
 //! | [`coordinates`] | positions, map shifts, the `geo` value | WGS-84, GCJ-02, BD-09, RFC 8785 |
 //! | [`credit`] | unified social credit codes | GB 32100-2015 |
 //! | [`date`] | days of the calendar | ISO 8601 |
@@ -18,6 +19,7 @@
 //! | [`phone`] | telephone numbers | – |
 //! | [`text`] | width, white space, masking | – |
 
+pub mod address;
 pub mod coordinates;
 pub mod credit;
 pub mod date;
