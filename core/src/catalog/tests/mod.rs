@@ -1,6 +1,7 @@
 //! Tests over whole catalogs; those of single functions are beside them.
 
 mod ancient_tree;
+mod built_in;
 mod defects;
 mod forms;
 
