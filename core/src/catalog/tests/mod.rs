@@ -4,6 +4,7 @@ mod ancient_tree;
 mod built_in;
 mod defects;
 mod forms;
+mod rules;
 
 use super::*;
 use crate::{Value, Values};
