@@ -221,6 +221,11 @@ impl<'a> Run<'a> {
                 }
             }
             (FieldType::Geo, Value::Str(text)) => self.accuracy(field, text),
+            (_, Value::Str(text)) if names_a_person(text) => {
+                if let Some(level) = field.impersonal {
+                    self.find(level, key, "personal_data", []);
+                }
+            }
             _ => {}
         }
         if let (Some(name), Value::Str(text)) = (&field.check, value) {
@@ -280,8 +285,8 @@ impl<'a> Run<'a> {
     }
 
     fn code_rule(&mut self, key: &str, name: &str, text: &str) {
-        if let Some(found) = code_check(name, text, self.values, self.today) {
-            self.find(found.level, key, found.code, []);
+        for found in code_check(name, text, self.values, self.today) {
+            self.find(found.level, found.at.unwrap_or(key), found.code, []);
         }
     }
 }
@@ -299,4 +304,18 @@ fn max_of(collection: &Collection, key: &str) -> Option<(&'static str, String)> 
         _ => return None,
     };
     Some(("max", max.to_string()))
+}
+
+/// Whether a text holds something like an identity number or a mobile number: a run of digits, joined across the
+/// spaces and dashes people put between them.
+fn names_a_person(text: &str) -> bool {
+    let folded = text.chars().filter(|c| !matches!(c, ' ' | '-' | '\u{3000}')).map(|c| match c {
+        '\u{ff10}'..='\u{ff19}' => char::from_u32(u32::from(c) - 0xff10 + 0x30).unwrap_or(c),
+        other => other,
+    });
+    let text: String = folded.collect();
+    text.split(|c: char| !c.is_ascii_digit()).any(|run| {
+        let mobile = run.len() == 11 && run.starts_with('1') && !matches!(run.as_bytes().get(1), Some(b'0'..=b'2'));
+        mobile || (15..=18).contains(&run.len())
+    })
 }

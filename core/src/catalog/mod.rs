@@ -10,6 +10,7 @@
 //! | refuse a malformed value | [`Collection::check_op`] |
 //! | judge a record on save | [`Collection::check`] |
 
+mod built_in;
 mod check;
 pub mod code_check;
 mod collection;
@@ -23,6 +24,7 @@ mod parse_collection;
 mod parse_field;
 mod reader;
 mod rule;
+mod source;
 mod table;
 mod template;
 mod text;
@@ -41,6 +43,7 @@ pub use field::{Field, FieldType, Policy, Required, Search, Sens, TypeName};
 pub use form::{FieldError, MAX_ANSWER, MAX_FACT, Shape};
 pub use key::{KeyForm, KeyPart, MAX_KEY, MAX_SERVER_KEY, element, well_formed};
 pub use rule::{Expression, MAX_EXPRESSION, NoFacts, RuleFacts};
+pub use source::CatalogSource;
 pub use table::{ChildForm, ChildKind, ChildPart, CodeItem, CodeTable, FieldGroup, PartForm, Retention};
 pub use template::{Pick, PickPart, Piece, Template};
 pub use text::Text;
