@@ -9,6 +9,7 @@
 //! | know what a key means | [`Collection::key`] |
 //! | refuse a malformed value | [`Collection::check_op`] |
 //! | judge a record on save | [`Collection::check`] |
+//! | send a catalog, publish the next | [`CatalogSource`], [`Catalog::check_succession`] |
 
 mod built_in;
 mod check;
@@ -25,6 +26,7 @@ mod parse_field;
 mod reader;
 mod rule;
 mod source;
+mod succession;
 mod table;
 mod template;
 mod text;
@@ -44,6 +46,7 @@ pub use form::{FieldError, MAX_ANSWER, MAX_FACT, Shape};
 pub use key::{KeyForm, KeyPart, MAX_KEY, MAX_SERVER_KEY, element, well_formed};
 pub use rule::{Expression, MAX_EXPRESSION, NoFacts, RuleFacts};
 pub use source::CatalogSource;
+pub use succession::SuccessionError;
 pub use table::{ChildForm, ChildKind, ChildPart, CodeItem, CodeTable, FieldGroup, PartForm, Retention};
 pub use template::{Pick, PickPart, Piece, Template};
 pub use text::Text;

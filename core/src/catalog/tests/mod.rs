@@ -5,6 +5,7 @@ mod built_in;
 mod defects;
 mod forms;
 mod rules;
+mod succession;
 
 use super::*;
 use crate::{Value, Values};
