@@ -190,9 +190,7 @@ impl App {
         let versions: Vec<Catalog> = sources
             .iter()
             .map(|source| {
-                source
-                    .parse()
-                    .map_err(|errors| OpenError::Catalog { version: source.version, cause: lines(&errors) })
+                source.parse().map_err(|errors| OpenError::Catalog { version: source.version, cause: lines(&errors) })
             })
             .collect::<Result<_, _>>()?;
         *self.catalogs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Catalogs::new(versions));

@@ -48,10 +48,10 @@ impl Catalogs {
     }
 
     /// What the rules of the item's version say against a record; soft on the server.
-    pub fn findings(&self, version: u32, collection: &str, values: &Values) -> Vec<Reason> {
+    pub fn findings(&self, version: u32, collection: &str, values: &Values, now_ms: i64) -> Vec<Reason> {
         let named = self.0.iter().find(|catalog| catalog.version == version).and_then(|c| c.collection(collection));
         let Some(rules) = named.or_else(|| self.all(collection).next()) else { return Vec::new() };
-        let findings = rules.check(values, &NoFacts);
+        let findings = rules.check(values, &NoFacts(now_ms));
         findings
             .into_iter()
             .filter(|finding| finding.level == Level::Error)

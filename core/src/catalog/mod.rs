@@ -37,8 +37,9 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use crate::bucket::BucketClass;
 pub use check::{Finding, ended, filled};
-pub use collection::{BucketClass, Collection, Duplicate, DuplicateScope, Level, OneOf, Review, ReviewOn, Rule};
+pub use collection::{Collection, Duplicate, DuplicateScope, Level, OneOf, Review, ReviewOn, Rule};
 pub use date::Day;
 pub use error::CatalogError;
 pub use field::{Field, FieldType, Policy, Required, Search, Sens, TypeName};

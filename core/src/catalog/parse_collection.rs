@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::collection::{BucketClass, Collection, Duplicate, DuplicateScope, Level, OneOf, Review, ReviewOn, Rule};
+use super::collection::{Collection, Duplicate, DuplicateScope, Level, OneOf, Review, ReviewOn, Rule};
 use super::error::Place;
 use super::field::{Field, FieldType, Required};
 use super::parse::{is_name, need_id, need_retention, need_table};
@@ -11,6 +11,7 @@ use super::reader::Table;
 use super::rule::{Expression, Scope};
 use super::table::Shelf;
 use super::template::{PickPart, Template};
+use crate::bucket::BucketClass;
 
 pub(super) fn read(root: &Table<'_>, shelf: &Shelf, envelope: &[Draft]) -> Option<Collection> {
     if !root.has("id") && !root.has("field") {

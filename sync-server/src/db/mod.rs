@@ -371,13 +371,8 @@ pub trait Database: Send + Sync {
     fn device_by_token(&self, now_ms: i64, token_hash: [u8; 32]) -> Result<Option<DeviceRow>, DbError>;
 
     /// Stores a challenge.
-    fn add_challenge(
-        &self,
-        now_ms: i64,
-        device: DeviceId,
-        challenge: [u8; 32],
-        expires_ms: i64,
-    ) -> Result<(), DbError>;
+    fn add_challenge(&self, now_ms: i64, device: DeviceId, challenge: [u8; 32], expires_ms: i64)
+    -> Result<(), DbError>;
 
     /// Takes a challenge: true once, if it is the device's and not too old. Then the token and the actors of the
     /// phone's database files are stored.

@@ -126,12 +126,7 @@ struct Judged {
 
 impl Pusher<'_> {
     /// Prepares the open items, writes them together, and fills in the answers of those that were written.
-    fn attempt(
-        &self,
-        principal: &Principal,
-        open: &[usize],
-        answers: &mut [Option<Answer>],
-    ) -> Result<(), ApiError> {
+    fn attempt(&self, principal: &Principal, open: &[usize], answers: &mut [Option<Answer>]) -> Result<(), ApiError> {
         let items: Vec<(usize, &PushItem)> =
             open.iter().filter_map(|n| Some((*n, self.request.items.get(*n)?))).collect();
         let refs: Vec<ItemRef> = items
@@ -258,7 +253,7 @@ impl Pusher<'_> {
             return Err(rejected("no_right"));
         }
         let shown = shown_values(&checked.document.state(), |actor| *actor == self.office.office);
-        let mut notes = self.catalogs.findings(item.catalog_version, &collection, &plain(&shown));
+        let mut notes = self.catalogs.findings(item.catalog_version, &collection, &plain(&shown), self.now_ms);
         if time::is_off(self.request, self.now_ms) {
             notes.push(Reason::new("clock_off"));
         }

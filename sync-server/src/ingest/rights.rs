@@ -28,10 +28,9 @@ impl Rights<'_> {
                 let end = assignment.to_ms.map(|to| to.saturating_add(self.grace_ms));
                 assignment.grid == grid && assignment.from_ms <= self.now_ms && end.is_none_or(|end| self.now_ms <= end)
             }
-            None => self
-                .assignments
-                .iter()
-                .any(|assignment| assignment.grid == grid && assignment.counts_at(self.now_ms)),
+            None => {
+                self.assignments.iter().any(|assignment| assignment.grid == grid && assignment.counts_at(self.now_ms))
+            }
         }
     }
 }

@@ -4,9 +4,7 @@
 //! [`Outcome::Stale`] and applies nothing of it; the one who prepared it looks again.
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::{
-    ActorId, BatchId, ChangeHash, DeviceId, GrantId, IntentId, KeyId, RecordId, TicketId, UserId,
-};
+use gridpass_core::id::{ActorId, BatchId, ChangeHash, DeviceId, GrantId, IntentId, KeyId, RecordId, TicketId, UserId};
 use gridpass_core::record::{Built, Change, ShownValues};
 use gridpass_core::wire::{IntentKind, Reason, Role};
 

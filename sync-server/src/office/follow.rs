@@ -84,7 +84,8 @@ pub fn follow(
             if differ(&before) {
                 let copies = format!("s/c/{}", TicketId::derived("reopened", &[hash.as_bytes(), put.key.as_bytes()]));
                 let values: Vec<&Value> = before.iter().map(|live| &live.value).collect();
-                decisions.push((copies, Value::Str(serde_json::json!({ "key": put.key, "values": values }).to_string())));
+                decisions
+                    .push((copies, Value::Str(serde_json::json!({ "key": put.key, "values": values }).to_string())));
                 work.ticket(&put.key, "reopened", &before);
             } else if differ(&live) && !rules.open.contains(&put.key) {
                 work.ticket(&put.key, "conflict", &live);
@@ -123,12 +124,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// The ruling on a request, and what the office puts if it is carried out.
-    fn rule(
-        &mut self,
-        request: &Value,
-        change: &Change,
-        rules: &Rules<'_>,
-    ) -> (Ruling, Option<(String, Value)>) {
+    fn rule(&mut self, request: &Value, change: &Change, rules: &Rules<'_>) -> (Ruling, Option<(String, Value)>) {
         let Ok(request) = Request::read(request) else { return (Ruling::void("unknown_request"), None) };
         let now = self.document.live(request.key());
         match request {

@@ -2,9 +2,7 @@
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::BlobHash;
-use gridpass_core::wire::{
-    self, BucketPage, Cursor, Granted, Pack, PackRef, PullAnswer, PullRequest, Role,
-};
+use gridpass_core::wire::{self, BucketPage, Cursor, Granted, Pack, PackRef, PullAnswer, PullRequest, Role};
 
 use crate::app::App;
 use crate::db::{BucketRead, DeviceRow, Manifest, NewPack, Principal};
@@ -70,13 +68,7 @@ fn principal(device: &DeviceRow) -> Principal {
 }
 
 /// The packs of a bucket; made anew when a tenth of it has changed since they were.
-fn packs_of(
-    app: &App,
-    principal: &Principal,
-    now_ms: i64,
-    bucket: Bucket,
-    head: Cursor,
-) -> Result<Manifest, ApiError> {
+fn packs_of(app: &App, principal: &Principal, now_ms: i64, bucket: Bucket, head: Cursor) -> Result<Manifest, ApiError> {
     if let Some(manifest) = app.db.manifest(principal, now_ms, bucket)? {
         let records: u64 = manifest.packs.iter().map(|pack| u64::from(pack.records)).sum();
         let changed = head.log_seq.saturating_sub(manifest.as_of.log_seq);

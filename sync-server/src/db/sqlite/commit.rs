@@ -167,9 +167,8 @@ fn apply_record(connection: &Connection, now_ms: i64, write: &RecordWrite) -> Re
 /// Whether one of the intents is stored for the record already: somebody was faster with the same save.
 fn intent_taken(connection: &Connection, write: &RecordWrite) -> Result<bool, DbError> {
     const STEP: &str = "looking for an intent";
-    let mut statement = connection
-        .prepare_cached("SELECT 1 FROM change WHERE record = ?1 AND intent = ?2")
-        .map_err(backend(STEP))?;
+    let mut statement =
+        connection.prepare_cached("SELECT 1 FROM change WHERE record = ?1 AND intent = ?2").map_err(backend(STEP))?;
     for change in &write.changes {
         if statement.exists(params![write.record.0, change.intent.0]).map_err(backend(STEP))? {
             return Ok(true);
@@ -201,9 +200,8 @@ fn take_rows(connection: &Connection, number: u32, count: usize, difference: i64
     let mut statement = connection
         .prepare_cached("SELECT head, checksum, chain FROM bucket WHERE number = ?1")
         .map_err(backend(STEP))?;
-    let (head, checksum, chain): (i64, i64, i64) = statement
-        .query_row([number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .map_err(backend(STEP))?;
+    let (head, checksum, chain): (i64, i64, i64) =
+        statement.query_row([number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(backend(STEP))?;
     let sum = checksum.wrapping_add(difference);
     execute(
         connection,
@@ -215,13 +213,7 @@ fn take_rows(connection: &Connection, number: u32, count: usize, difference: i64
 }
 
 /// The chain after a row, from the chain before it.
-pub(super) fn link(
-    before: i64,
-    record: RecordId,
-    generation: u32,
-    kind: RowKind,
-    hash: Option<ChangeHash>,
-) -> i64 {
+pub(super) fn link(before: i64, record: RecordId, generation: u32, kind: RowKind, hash: Option<ChangeHash>) -> i64 {
     let mut hasher = blake3::Hasher::new_derive_key("gridpass log chain v1");
     hasher
         .update(&before.to_be_bytes())

@@ -83,9 +83,7 @@ impl Sqlite {
         let mut target = Connection::open(to).map_err(backend("opening the copy"))?;
         self.with_reader(|source| {
             let backup = rusqlite::backup::Backup::new(source, &mut target).map_err(backend("starting the copy"))?;
-            backup
-                .run_to_completion(1024, std::time::Duration::ZERO, None)
-                .map_err(backend("copying"))
+            backup.run_to_completion(1024, std::time::Duration::ZERO, None).map_err(backend("copying"))
         })
     }
 
@@ -179,9 +177,8 @@ fn split_hashes(bytes: &[u8], table: &'static str) -> Result<Vec<ChangeHash>, Db
 /// A column that holds the bytes of an id, hash or bucket.
 fn named<T: for<'a> TryFrom<&'a [u8]>>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
     let bytes = row.get_ref(column)?.as_blob()?;
-    T::try_from(bytes).map_err(|_| {
-        rusqlite::Error::InvalidColumnType(0, column.to_owned(), rusqlite::types::Type::Blob)
-    })
+    T::try_from(bytes)
+        .map_err(|_| rusqlite::Error::InvalidColumnType(0, column.to_owned(), rusqlite::types::Type::Blob))
 }
 
 fn named_or_null<T: for<'a> TryFrom<&'a [u8]>>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
@@ -221,13 +218,7 @@ impl Database for Sqlite {
         self.read("pulling", |tx| read::pull(tx, self.epoch, scope, cursors, limit))
     }
 
-    fn whole(
-        &self,
-        _: &Principal,
-        _: i64,
-        scope: &[Bucket],
-        records: &[RecordId],
-    ) -> Result<Vec<Touched>, DbError> {
+    fn whole(&self, _: &Principal, _: i64, scope: &[Bucket], records: &[RecordId]) -> Result<Vec<Touched>, DbError> {
         self.read("reading whole records", |tx| read::whole(tx, scope, records))
     }
 
@@ -289,9 +280,7 @@ impl Database for Sqlite {
     }
 
     fn add_enrol_code(&self, now_ms: i64, hash: [u8; 32], user: UserId, expires_ms: i64) -> Result<(), DbError> {
-        self.writer.run("giving out a code", now_ms, move |c| {
-            people::add_enrol_code(c, now_ms, hash, user, expires_ms)
-        })
+        self.writer.run("giving out a code", now_ms, move |c| people::add_enrol_code(c, now_ms, hash, user, expires_ms))
     }
 
     fn enrol(

@@ -60,11 +60,8 @@ pub(super) fn add_grid(
 }
 
 pub(super) fn grid_by_code(connection: &Connection, code: &str) -> Result<Option<GridId>, DbError> {
-    let found = connection.query_row(
-        "SELECT id FROM grid WHERE code = ?1 AND valid_to IS NULL",
-        [code],
-        |row| named(row, "id"),
-    );
+    let found = connection
+        .query_row("SELECT id FROM grid WHERE code = ?1 AND valid_to IS NULL", [code], |row| named(row, "id"));
     optional(found, "finding a grid")
 }
 
@@ -79,14 +76,7 @@ pub(super) fn assign(
         "assigning",
         "INSERT INTO assignment (grant_id, user, grid, role, kind, valid_from, valid_to)
          VALUES (?1, ?2, ?3, ?4, 'primary', ?5, ?6)",
-        params![
-            assignment.grant.0,
-            user.0,
-            assignment.grid.0,
-            assignment.role,
-            assignment.from_ms,
-            assignment.to_ms
-        ],
+        params![assignment.grant.0, user.0, assignment.grid.0, assignment.role, assignment.from_ms, assignment.to_ms],
     )?;
     note(connection, now, "assigned", assignment.grant.as_bytes())
 }
@@ -227,13 +217,10 @@ fn device_row(row: &Row<'_>) -> rusqlite::Result<DeviceRow> {
 
 fn with_actors(connection: &Connection, found: Option<DeviceRow>) -> Result<Option<DeviceRow>, DbError> {
     let Some(mut device) = found else { return Ok(None) };
-    device.actors = rows(
-        connection,
-        "reading actors",
-        "SELECT id FROM actor WHERE device = ?1",
-        [device.id.0],
-        |row| named::<ActorId>(row, "id"),
-    )?;
+    device.actors =
+        rows(connection, "reading actors", "SELECT id FROM actor WHERE device = ?1", [device.id.0], |row| {
+            named::<ActorId>(row, "id")
+        })?;
     Ok(Some(device))
 }
 

@@ -94,7 +94,13 @@ pub(super) fn record_row(connection: &Connection, record: RecordId) -> Result<Op
         )
         .map_err(backend(STEP))?;
     let found = statement.query_row([record.0], |row| {
-        Ok((row.get("collection")?, row.get("generation")?, row.get("fmt")?, row.get::<_, Vec<u8>>("heads")?, named(row, "home")?))
+        Ok((
+            row.get("collection")?,
+            row.get("generation")?,
+            row.get("fmt")?,
+            row.get::<_, Vec<u8>>("heads")?,
+            named(row, "home")?,
+        ))
     });
     let Some((collection, generation, fmt, heads, home)) = optional(found, STEP)? else { return Ok(None) };
     let also: Vec<Bucket> = newest(connection, record)?.into_iter().map(|(bucket, _)| bucket).collect();

@@ -178,11 +178,7 @@ fn is_in(connection: &Connection, number: u32, record: RecordId) -> Result<bool,
 }
 
 /// A record as it stands, with all its changes, or with those that have rows in a bucket's log after a cursor.
-fn touched(
-    connection: &Connection,
-    record: RecordId,
-    since: Option<(u32, u64)>,
-) -> Result<Option<Touched>, DbError> {
+fn touched(connection: &Connection, record: RecordId, since: Option<(u32, u64)>) -> Result<Option<Touched>, DbError> {
     let Some(row) = record_row(connection, record)? else { return Ok(None) };
     let shown = shown(connection, record)?;
     let entered = match since {
@@ -237,11 +233,7 @@ fn shown(connection: &Connection, record: RecordId) -> Result<gridpass_core::rec
     wire::decode(&bytes).map_err(|_| DbError::Damaged { table: "record" })
 }
 
-pub(super) fn whole(
-    connection: &Connection,
-    scope: &[Bucket],
-    records: &[RecordId],
-) -> Result<Vec<Touched>, DbError> {
+pub(super) fn whole(connection: &Connection, scope: &[Bucket], records: &[RecordId]) -> Result<Vec<Touched>, DbError> {
     let mut found = Vec::new();
     for record in records {
         for bucket in scope {

@@ -27,15 +27,12 @@ struct StoredRecord {
 }
 
 fn verify_records(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
-    let office: BTreeSet<ActorId> = rows(
-        connection,
-        "reading actors",
-        "SELECT id FROM actor WHERE role = ?1",
-        [Role::OFFICE.0],
-        |row| named(row, "id"),
-    )?
-    .into_iter()
-    .collect();
+    let office: BTreeSet<ActorId> =
+        rows(connection, "reading actors", "SELECT id FROM actor WHERE role = ?1", [Role::OFFICE.0], |row| {
+            named(row, "id")
+        })?
+        .into_iter()
+        .collect();
     let mut count = 0;
     let mut after = RecordId::default();
     loop {
@@ -157,9 +154,9 @@ fn verify_changes(
                 ))
             },
         )?;
-        let in_log = logged.iter().any(|(record, kind, hash)| {
-            *record == stored.id && (*kind == RowKind::PUT || *hash == Some(change.hash))
-        });
+        let in_log = logged
+            .iter()
+            .any(|(record, kind, hash)| *record == stored.id && (*kind == RowKind::PUT || *hash == Some(change.hash)));
         if !in_log {
             found(fault("its log row is missing or names another change"));
         }
@@ -244,11 +241,8 @@ fn verify_logs(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<
                 found(whole("a log row cannot be read"));
                 continue;
             };
-            let fault = |what: &str| Fault {
-                table: "log",
-                row: format!("{} {log_seq}", bucket.name),
-                what: what.to_owned(),
-            };
+            let fault =
+                |what: &str| Fault { table: "log", row: format!("{} {log_seq}", bucket.name), what: what.to_owned() };
             if log_seq != expected {
                 found(fault("rows before it are missing"));
             }

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, mpsc};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -40,7 +40,7 @@ impl Writer {
         job: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
         let stopped = || DbError::Backend { step, cause: "the writer has stopped".into() };
-        let (answer, answered) = mpsc::sync_channel(1);
+        let (answer, answered) = sync_channel(1);
         let job: Job = Box::new(move |connection| {
             let result = in_savepoint(connection, step, job);
             Box::new(move |failed| {
@@ -125,9 +125,8 @@ fn in_savepoint<T>(
 }
 
 pub(super) fn sum_of_heads(connection: &Connection) -> Result<i64, DbError> {
-    let mut statement = connection
-        .prepare_cached("SELECT coalesce(sum(head), 0) FROM bucket")
-        .map_err(backend("summing heads"))?;
+    let mut statement =
+        connection.prepare_cached("SELECT coalesce(sum(head), 0) FROM bucket").map_err(backend("summing heads"))?;
     statement.query_row([], |row| row.get(0)).map_err(backend("summing heads"))
 }
 
