@@ -3,7 +3,7 @@
 
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
-    value BLOB NOT NULL
+    value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Limits and policies that phones must know, by name.

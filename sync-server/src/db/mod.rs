@@ -6,6 +6,7 @@
 pub mod sqlite;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{
@@ -376,6 +377,7 @@ pub trait Database: Send + Sync {
 
     /// Takes a challenge: true once, if it is the device's and not too old. Then the token and the actors of the
     /// phone's database files are stored.
+    #[expect(clippy::too_many_arguments, reason = "one row of each of three tables, written together")]
     fn take_challenge(
         &self,
         now_ms: i64,
@@ -392,6 +394,9 @@ pub trait Database: Send + Sync {
 
     /// Writes an audit row for what the other calls do not cover.
     fn audit(&self, now_ms: i64, audit: Audit) -> Result<(), DbError>;
+
+    /// Writes a consistent copy of the database to a file that is not there yet, while it is in use.
+    fn backup(&self, to: &Path) -> Result<(), DbError>;
 
     /// Compares every stored row with what it must add up to; hands each fault to `found`.
     fn verify(&self, principal: &Principal, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError>;

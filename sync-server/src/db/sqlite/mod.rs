@@ -29,8 +29,9 @@ const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/001_truth
 pub struct Sqlite {
     path: PathBuf,
     epoch: u64,
-    writer: Writer,
+    // Closed before the writer, which as the last one folds the write-ahead log into the file.
     readers: Mutex<Vec<Connection>>,
+    writer: Writer,
 }
 
 /// How a database file was found when it was opened.
@@ -76,15 +77,6 @@ impl Sqlite {
     /// The newest time that was ever recorded, in milliseconds since 1970; the server's clock never goes behind it.
     pub fn last_time(&self) -> Result<i64, DbError> {
         self.read("reading the last time", |tx| Ok(meta(tx, "last_time")?.unwrap_or(0)))
-    }
-
-    /// Writes a consistent copy of the database to `to`, while it is in use.
-    pub fn backup_to(&self, to: &Path) -> Result<(), DbError> {
-        let mut target = Connection::open(to).map_err(backend("opening the copy"))?;
-        self.with_reader(|source| {
-            let backup = rusqlite::backup::Backup::new(source, &mut target).map_err(backend("starting the copy"))?;
-            backup.run_to_completion(1024, std::time::Duration::ZERO, None).map_err(backend("copying"))
-        })
     }
 
     fn with_reader<T>(&self, run: impl FnOnce(&mut Connection) -> Result<T, DbError>) -> Result<T, DbError> {
@@ -340,6 +332,14 @@ impl Database for Sqlite {
 
     fn audit(&self, now_ms: i64, audit: Audit) -> Result<(), DbError> {
         self.writer.run("writing the audit", now_ms, move |c| commit::audit(c, now_ms, &audit))
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), DbError> {
+        let mut target = Connection::open(to).map_err(backend("opening the copy"))?;
+        self.with_reader(|source| {
+            let backup = rusqlite::backup::Backup::new(source, &mut target).map_err(backend("starting the copy"))?;
+            backup.run_to_completion(1024, std::time::Duration::ZERO, None).map_err(backend("copying"))
+        })
     }
 
     fn verify(&self, _: &Principal, _: i64, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
