@@ -1,0 +1,8 @@
+//! What the core promises, tried from outside: forged changes, orders of arrival, bytes that must never change.
+//!
+//! The modules say `cfg(test)` so that the lints know them as tests and let them unwrap.
+
+#[cfg(test)]
+mod forgeries;
+#[cfg(test)]
+mod world;
