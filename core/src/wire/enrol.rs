@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use super::dump::{Holds, named};
 use crate::id::{ActorId, DeviceId, GrantId, GridId, KeyId, UserId};
 
 /// `POST /sync/v1/enroll`: a one-time code against an enrolment. The same code with the same key gives the same answer.
@@ -22,6 +23,8 @@ pub struct EnrolRequest {
     #[n(3)]
     pub app_version: String,
 }
+
+named!(EnrolRequest { 0 code: Holds::Secret, 1 public_key, 2 nonce, 3 app_version });
 
 /// The answer to an enrolment.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -44,6 +47,14 @@ pub struct Enrolled {
     pub district: String,
 }
 
+named!(Enrolled {
+    0 device,
+    1 user,
+    2 user_name: Holds::Personal,
+    3 keys: Holds::Message(&PublicKeys::TABLE),
+    4 district,
+});
+
 /// The server's public keys.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -64,6 +75,8 @@ pub struct PublicKeys {
     pub sealing: Vec<u8>,
 }
 
+named!(PublicKeys { 0 signing_id, 1 signing, 2 sealing_id, 3 sealing });
+
 /// `POST /sync/v1/challenge`: what a device must sign to get a token.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -72,6 +85,8 @@ pub struct Challenge {
     #[n(0)]
     pub device: DeviceId,
 }
+
+named!(Challenge { 0 device });
 
 /// A fresh challenge.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -82,6 +97,8 @@ pub struct ChallengeAnswer {
     #[cbor(with = "minicbor::bytes")]
     pub challenge: Vec<u8>,
 }
+
+named!(ChallengeAnswer { 0 challenge });
 
 /// `POST /sync/v1/token`: the signed challenge against a short-lived bearer token.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -108,6 +125,8 @@ pub struct TokenRequest {
     #[cbor(with = "minicbor::bytes")]
     pub signature: Vec<u8>,
 }
+
+named!(TokenRequest { 0 device, 1 key, 2 challenge, 3 nonces, 4 app_version, 5 signature });
 
 /// The nonce of a database file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -150,6 +169,8 @@ pub struct Token {
     pub grants: Vec<Grant>,
 }
 
+named!(Token { 0 token: Holds::Secret, 1 until_ms, 2 grants: Holds::Message(&Grant::TABLE) });
+
 /// An assignment: the right to write in a grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -161,3 +182,5 @@ pub struct Grant {
     #[n(1)]
     pub grid: GridId,
 }
+
+named!(Grant { 0 grant, 1 grid });
