@@ -3,6 +3,12 @@
 //! The modules say `cfg(test)` so that the lints know them as tests and let them unwrap.
 
 #[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
 mod forgeries;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod wire;
 #[cfg(test)]
 mod world;
