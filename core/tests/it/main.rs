@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod arbitrary;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod forgeries;
 #[cfg(test)]
 mod samples;
