@@ -57,7 +57,7 @@ impl Document {
         let mut fresh = Vec::new();
         let mut positions = BTreeMap::new();
         for built in changes {
-            if self.changes.contains_key(&built.hash) || positions.contains_key(&built.hash) {
+            if self.changes.contains_key(&built.hash) {
                 continue;
             }
             let (actor, seq, max_op) = built.position()?;
