@@ -130,6 +130,11 @@ impl Built {
         })
     }
 
+    /// The changes it was made on, without decoding the operations.
+    pub fn deps(&self) -> Vec<ChangeHash> {
+        self.change.deps().iter().map(|hash| ChangeHash(hash.0)).collect()
+    }
+
     /// Who wrote it, the writer's count, and the largest counter, without decoding the operations.
     pub fn position(&self) -> Result<(ActorId, u64, u64), ChangeError> {
         Ok((actor(self.change.actor_id())?, self.change.seq(), self.change.max_op()))

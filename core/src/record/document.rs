@@ -61,8 +61,7 @@ impl Document {
                 continue;
             }
             let (actor, seq, max_op) = built.position()?;
-            let deps = built.change.deps().iter().map(|hash| ChangeHash(hash.0)).collect();
-            positions.insert(built.hash, (actor, seq, Position { max_op, deps }));
+            positions.insert(built.hash, (actor, seq, Position { max_op, deps: built.deps() }));
             fresh.push(built.change);
         }
         let known = |hash: &ChangeHash| self.changes.contains_key(hash) || positions.contains_key(hash);
