@@ -9,10 +9,10 @@ use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 
-/// A strategy for a message out of strategies for its fields.
+/// A strategy for a message out of strategies for its fields; boxed, because the nested types take long to compile.
 macro_rules! message {
     ($type:ident { $($field:ident: $strategy:expr),* $(,)? }) => {
-        ($($strategy,)*).prop_map(|($($field,)*)| $type { $($field),* })
+        ($($strategy,)*).prop_map(|($($field,)*)| $type { $($field),* }).boxed()
     };
 }
 
@@ -51,7 +51,7 @@ fn bucket() -> impl Strategy<Value = Bucket> {
     ]
 }
 
-pub fn enrol_request() -> impl Strategy<Value = EnrolRequest> {
+pub fn enrol_request() -> BoxedStrategy<EnrolRequest> {
     message!(EnrolRequest { code: text(), public_key: bytes(), nonce: id(Nonce), app_version: text() })
 }
 
@@ -61,15 +61,15 @@ pub fn enrolled() -> impl Strategy<Value = Enrolled> {
     message!(Enrolled { device: id(DeviceId), user: id(UserId), user_name: text(), keys: keys, district: text() })
 }
 
-pub fn challenge() -> impl Strategy<Value = Challenge> {
+pub fn challenge() -> BoxedStrategy<Challenge> {
     message!(Challenge { device: id(DeviceId) })
 }
 
-pub fn challenge_answer() -> impl Strategy<Value = ChallengeAnswer> {
+pub fn challenge_answer() -> BoxedStrategy<ChallengeAnswer> {
     message!(ChallengeAnswer { challenge: bytes() })
 }
 
-pub fn token_request() -> impl Strategy<Value = TokenRequest> {
+pub fn token_request() -> BoxedStrategy<TokenRequest> {
     message!(TokenRequest {
         device: id(DeviceId),
         key: id(KeyId),
@@ -118,7 +118,7 @@ fn push_item() -> impl Strategy<Value = PushItem> {
     })
 }
 
-pub fn push_request() -> impl Strategy<Value = PushRequest> {
+pub fn push_request() -> BoxedStrategy<PushRequest> {
     message!(PushRequest {
         batch: id(BatchId),
         key: id(KeyId),
@@ -130,7 +130,7 @@ pub fn push_request() -> impl Strategy<Value = PushRequest> {
     })
 }
 
-fn reason() -> impl Strategy<Value = Reason> {
+fn reason() -> BoxedStrategy<Reason> {
     message!(Reason { code: text(), field: of(text()), args: btree_map(text(), text(), 0..3) })
 }
 
@@ -171,7 +171,7 @@ pub fn push_answer() -> impl Strategy<Value = PushAnswer> {
     })
 }
 
-fn cursor() -> impl Strategy<Value = Cursor> {
+fn cursor() -> BoxedStrategy<Cursor> {
     message!(Cursor { epoch: any::<u64>(), log_seq: any::<u64>(), checksum: any::<u64>() })
 }
 
@@ -206,7 +206,7 @@ fn touched() -> impl Strategy<Value = Touched> {
     })
 }
 
-pub fn pack_content() -> impl Strategy<Value = Pack> {
+pub fn pack_content() -> BoxedStrategy<Pack> {
     message!(Pack { bucket: bucket(), records: vec(touched(), 0..3) })
 }
 

@@ -9,6 +9,8 @@ mod corpus;
 #[cfg(test)]
 mod forgeries;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod samples;
