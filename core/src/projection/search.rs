@@ -94,9 +94,9 @@ pub fn search_tokens(search: Search, text: &str) -> BTreeSet<String> {
 
 /// The index text of a record: tokens separated by spaces, each once. Empty for a collection without searchable fields.
 ///
-/// Searchable fields, and for what hangs on a place also its title, which holds a door label; an address carries the names of the places
-/// it is part of, so that `3-2-301` with an estate or its alias finds the room. It must be made again when a record
-/// on the way up changes.
+/// Searchable fields, and for what hangs on a place also its title, which holds a door label; an address carries the
+/// names of the places it is part of, so that `3-2-301` with an estate or its alias finds the room. It must be made
+/// again when a record on the way up changes.
 pub fn search_text(catalog: &Catalog, collection: &Collection, values: &Values, records: &dyn Records) -> String {
     let mut tokens = BTreeSet::new();
     if collection.fields.iter().all(|field| field.search.is_none()) {
