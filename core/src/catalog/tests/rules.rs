@@ -189,6 +189,14 @@ fn codes_come_from_their_table_and_follow_the_code_above() {
 }
 
 #[test]
+fn a_malformed_value_is_told_once() {
+    let found = found("person", &values(&[("gender", "男".into()), ("phone/1", "13800138000".into())]), Values::new());
+    let about =
+        |at: &str| found.iter().filter(|(_, key, _)| key == at).map(|(code, ..)| code.as_str()).collect::<Vec<_>>();
+    assert_eq!((about("gender"), about("phone/1")), (vec!["bad_code"], vec!["bad_phone"]));
+}
+
+#[test]
 fn an_opinion_holds_no_number_of_a_person() {
     for text in ["张三电话 138-0013-8000", "身份证11010519491231002X", "１３８００１３８０００ 说太吵"]
     {
