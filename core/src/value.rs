@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use minicbor::data::Type;
 use minicbor::{Decode, Decoder, Encode, Encoder};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The largest whole number a value may hold: 2^53, which JSON readers everywhere keep exactly.
 pub const MAX_INT: i64 = 1 << 53;
@@ -20,7 +20,7 @@ pub enum Value {
     /// A yes or no, and the state of an element of a set.
     Bool(bool),
     /// A whole number within ±[`MAX_INT`]: counts and milliseconds.
-    Int(i64),
+    Int(#[serde(deserialize_with = "within_range")] i64),
     /// A text exactly as typed.
     Str(String),
 }
@@ -80,6 +80,14 @@ impl From<i64> for Value {
 impl From<bool> for Value {
     fn from(flag: bool) -> Self {
         Self::Bool(flag)
+    }
+}
+
+fn within_range<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let number = i64::deserialize(deserializer)?;
+    match number.unsigned_abs() <= MAX_INT.unsigned_abs() {
+        true => Ok(number),
+        false => Err(serde::de::Error::custom("whole number beyond 2^53")),
     }
 }
 

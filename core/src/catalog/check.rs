@@ -1,5 +1,7 @@
 //! Validation on save: what a record has to say about itself.
 
+use std::collections::BTreeSet;
+
 use super::code_check::code_check;
 use super::collection::{Collection, Level, OneOf};
 use super::date::Day;
@@ -48,6 +50,7 @@ impl Collection {
             today: Day::of_moment(facts.now_ms()),
             judge: Judge::new(&bindings, facts),
             findings: Vec::new(),
+            malformed: BTreeSet::new(),
         };
         run.forms();
         for field in self.fields.iter().filter(|field| !matches!(field.policy, Policy::Computed | Policy::Server)) {
@@ -108,6 +111,8 @@ struct Run<'a> {
     today: Day,
     judge: Judge<'a>,
     findings: Vec<Finding>,
+    /// Keys whose value has not even its form: nothing more is said about them.
+    malformed: BTreeSet<&'a str>,
 }
 
 impl<'a> Run<'a> {
@@ -124,12 +129,16 @@ impl<'a> Run<'a> {
     }
 
     fn forms(&mut self) {
-        for (key, value) in self.values.iter().filter(|(key, _)| !key.starts_with("s/")) {
+        let values = self.values;
+        for (key, value) in values.iter().filter(|(key, _)| !key.starts_with("s/")) {
             match self.collection.check_op(key, value) {
                 Ok(()) => {}
                 // Clearing a write-once key is a matter of the operation, not of the record.
                 Err(error) if matches!(error.code, "unknown_key" | "cannot_clear") => {}
-                Err(error) => self.find(Level::Error, key, error.code, max_of(self.collection, key)),
+                Err(error) => {
+                    self.malformed.insert(key);
+                    self.find(Level::Error, key, error.code, max_of(self.collection, key));
+                }
             }
         }
     }
@@ -177,8 +186,10 @@ impl<'a> Run<'a> {
         let values = self.values;
         if field.field_type.is_scalar() {
             match values.get(&field.key) {
-                None | Some(Value::Null) => {}
-                Some(value) => self.scalar(field, value),
+                Some(value) if !value.is_null() && !self.malformed.contains(field.key.as_str()) => {
+                    self.scalar(field, value);
+                }
+                _ => {}
             }
         } else {
             for (element, value) in elements(values, &field.key) {
@@ -221,6 +232,11 @@ impl<'a> Run<'a> {
                 }
             }
             (FieldType::Geo, Value::Str(text)) => self.accuracy(field, text),
+            (_, Value::Str(text)) if names_a_person(text) => {
+                if let Some(level) = field.impersonal {
+                    self.find(level, key, "personal_data", []);
+                }
+            }
             _ => {}
         }
         if let (Some(name), Value::Str(text)) = (&field.check, value) {
@@ -230,6 +246,9 @@ impl<'a> Run<'a> {
 
     fn element(&mut self, field: &'a Field, element: &str, value: &Value) {
         let key = format!("{}/{element}", field.key);
+        if self.malformed.contains(key.as_str()) {
+            return;
+        }
         match (&field.field_type, value) {
             (FieldType::Codes { table }, Value::Bool(true)) => self.coded(&key, table, element),
             (FieldType::Media { purposes: Some(table), by_purpose }, Value::Str(text)) => {
@@ -280,8 +299,8 @@ impl<'a> Run<'a> {
     }
 
     fn code_rule(&mut self, key: &str, name: &str, text: &str) {
-        if let Some(found) = code_check(name, text, self.values, self.today) {
-            self.find(found.level, key, found.code, []);
+        for found in code_check(name, text, self.values, self.today) {
+            self.find(found.level, found.at.unwrap_or(key), found.code, []);
         }
     }
 }
@@ -299,4 +318,18 @@ fn max_of(collection: &Collection, key: &str) -> Option<(&'static str, String)> 
         _ => return None,
     };
     Some(("max", max.to_string()))
+}
+
+/// Whether a text holds something like an identity number or a mobile number: a run of digits, joined across the
+/// spaces and dashes people put between them.
+fn names_a_person(text: &str) -> bool {
+    let folded = text.chars().filter(|c| !matches!(c, ' ' | '-' | '\u{3000}')).map(|c| match c {
+        '\u{ff10}'..='\u{ff19}' => char::from_u32(u32::from(c) - 0xff10 + 0x30).unwrap_or(c),
+        other => other,
+    });
+    let text: String = folded.collect();
+    text.split(|c: char| !c.is_ascii_digit()).any(|run| {
+        let mobile = run.len() == 11 && run.starts_with('1') && !matches!(run.as_bytes().get(1), Some(b'0'..=b'2'));
+        mobile || (15..=18).contains(&run.len())
+    })
 }

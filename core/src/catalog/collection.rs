@@ -7,22 +7,7 @@ use super::rule::Expression;
 use super::table::{FieldGroup, Retention};
 use super::template::Template;
 use super::text::Text;
-
-words! {
-    /// Where records of a collection are kept and who gets them.
-    BucketClass {
-        /// Addresses and facilities of a grid: also light roles have them.
-        Place = "place",
-        /// The grid's base records.
-        Base = "base",
-        /// A home no phone pulls.
-        Restricted = "restricted",
-        /// What belongs to one user.
-        User = "user",
-        /// The whole district, written by the server only.
-        District = "district",
-    }
-}
+use crate::bucket::BucketClass;
 
 words! {
     /// How serious a finding is.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::collection::Level;
 use super::rule::Expression;
 use super::table::{ChildKind, CodeTable};
 use super::text::Text;
@@ -162,7 +163,7 @@ pub enum FieldType {
     },
     /// The identifier of another record, 32 hexadecimal digits.
     Ref {
-        /// The collections it may be of.
+        /// The collections it may be of; `self` is the collection the field stands in.
         to: Vec<String>,
     },
     /// A position: RFC 8785 JSON `{lat_e7, lon_e7, acc_cm, crs, provider, mock, fixed_at}`.
@@ -288,6 +289,10 @@ pub struct Field {
     pub filter: bool,
     /// How it is searched.
     pub search: Option<Search>,
+    /// Scanning a code with this value opens the record.
+    pub scan: bool,
+    /// A text that must not hold numbers of people; how serious it is when it does.
+    pub impersonal: Option<Level>,
     /// The code check its value must pass, see [`super::code_check::CHECKS`].
     pub check: Option<String>,
     /// A position is taken as imprecise beyond so many metres, unless picked on the map.

@@ -80,10 +80,11 @@ impl Collection {
         if let Some(field) = self.field(key).filter(|field| field.field_type.is_scalar()) {
             return device_form(field, KeyPart::Whole, field.policy);
         }
-        let Some((head, rest)) = key.split_once('/') else {
-            let field = self.field(key.strip_suffix("_unknown")?).filter(|field| field.may_be_unknown)?;
+        let stated_unknown = key.strip_suffix("_unknown").and_then(|key| self.field(key));
+        if let Some(field) = stated_unknown.filter(|field| field.may_be_unknown) {
             return device_form(field, KeyPart::Unknown, Policy::Latest);
-        };
+        }
+        let (head, rest) = key.split_once('/')?;
         if let Some(field) = self.field(head) {
             let policy = match field.field_type {
                 FieldType::Media { .. } | FieldType::Facts if field.policy != Policy::Computed => Policy::Once,

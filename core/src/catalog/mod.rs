@@ -9,7 +9,9 @@
 //! | know what a key means | [`Collection::key`] |
 //! | refuse a malformed value | [`Collection::check_op`] |
 //! | judge a record on save | [`Collection::check`] |
+//! | send a catalog, publish the next | [`CatalogSource`], [`Catalog::check_succession`] |
 
+mod built_in;
 mod check;
 pub mod code_check;
 mod collection;
@@ -23,6 +25,8 @@ mod parse_collection;
 mod parse_field;
 mod reader;
 mod rule;
+mod source;
+mod succession;
 mod table;
 mod template;
 mod text;
@@ -33,14 +37,17 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use crate::bucket::BucketClass;
 pub use check::{Finding, ended, filled};
-pub use collection::{BucketClass, Collection, Duplicate, DuplicateScope, Level, OneOf, Review, ReviewOn, Rule};
+pub use collection::{Collection, Duplicate, DuplicateScope, Level, OneOf, Review, ReviewOn, Rule};
 pub use date::Day;
 pub use error::CatalogError;
 pub use field::{Field, FieldType, Policy, Required, Search, Sens, TypeName};
 pub use form::{FieldError, MAX_ANSWER, MAX_FACT, Shape};
 pub use key::{KeyForm, KeyPart, MAX_KEY, MAX_SERVER_KEY, element, well_formed};
 pub use rule::{Expression, MAX_EXPRESSION, NoFacts, RuleFacts};
+pub use source::CatalogSource;
+pub use succession::SuccessionError;
 pub use table::{ChildForm, ChildKind, ChildPart, CodeItem, CodeTable, FieldGroup, PartForm, Retention};
 pub use template::{Pick, PickPart, Piece, Template};
 pub use text::Text;

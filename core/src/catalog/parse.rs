@@ -213,7 +213,7 @@ fn child_form(table: &Table<'_>, tables: &BTreeMap<String, Arc<CodeTable>>) -> O
     if table.has("type") {
         return match table.word("type", &[("text", PartWord::Text), ("code", PartWord::Code)])? {
             PartWord::Text => Some(ChildForm::Text { max: need_max(table)? }),
-            _ => Some(ChildForm::Code(need_table(table, tables)?)),
+            _ => Some(ChildForm::Code(need_table(table, "table", tables)?)),
         };
     }
     let words = [
@@ -235,7 +235,7 @@ fn child_form(table: &Table<'_>, tables: &BTreeMap<String, Arc<CodeTable>>) -> O
         let label = part.need_bilingual("label");
         let form = part.need_word("type", &words).and_then(|word| match word {
             PartWord::Text => Some(PartForm::Text { max: need_max(&part)? }),
-            PartWord::Code => Some(PartForm::Code(need_table(&part, tables)?)),
+            PartWord::Code => Some(PartForm::Code(need_table(&part, "table", tables)?)),
             PartWord::Date => Some(PartForm::Date),
             PartWord::Int => Some(PartForm::Int),
             PartWord::Bool => Some(PartForm::Bool),
@@ -261,12 +261,16 @@ pub(super) fn need_max(table: &Table<'_>) -> Option<u32> {
     table.size("max", 1)
 }
 
-/// The code table named by `table`, required.
-pub(super) fn need_table(table: &Table<'_>, tables: &BTreeMap<String, Arc<CodeTable>>) -> Option<Arc<CodeTable>> {
-    let id = table.need_text("table")?;
+/// The code table named by `key`, required.
+pub(super) fn need_table(
+    table: &Table<'_>,
+    key: &str,
+    tables: &BTreeMap<String, Arc<CodeTable>>,
+) -> Option<Arc<CodeTable>> {
+    let id = table.need_text(key)?;
     let found = tables.get(&id).cloned();
     if found.is_none() {
-        table.fail("table", "unknown_table", format!("there is no code table `{id}`; add a [[table]] with this id"));
+        table.fail(key, "unknown_table", format!("there is no code table `{id}`; add a [[table]] with this id"));
     }
     found
 }

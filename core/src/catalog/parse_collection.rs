@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::collection::{BucketClass, Collection, Duplicate, DuplicateScope, Level, OneOf, Review, ReviewOn, Rule};
+use super::collection::{Collection, Duplicate, DuplicateScope, Level, OneOf, Review, ReviewOn, Rule};
 use super::error::Place;
 use super::field::{Field, FieldType, Required};
-use super::parse::{is_name, need_id, need_retention};
+use super::parse::{is_name, need_id, need_retention, need_table};
 use super::parse_field::{self, Draft};
 use super::reader::Table;
 use super::rule::{Expression, Scope};
 use super::table::Shelf;
 use super::template::{PickPart, Template};
+use crate::bucket::BucketClass;
 
 pub(super) fn read(root: &Table<'_>, shelf: &Shelf, envelope: &[Draft]) -> Option<Collection> {
     if !root.has("id") && !root.has("field") {
@@ -36,6 +37,14 @@ pub(super) fn read(root: &Table<'_>, shelf: &Shelf, envelope: &[Draft]) -> Optio
     let own_keys: BTreeSet<String> = drafts.iter().map(|draft| draft.field.key.clone()).collect();
     let own_count = drafts.len();
     drafts.extend(envelope.iter().filter(|draft| !own_keys.contains(&draft.field.key)).cloned());
+    if root.has("end_table")
+        && let Some(table) = need_table(root, "end_table", &shelf.tables)
+    {
+        let reason = drafts.iter_mut().find(|draft| draft.field.key == "end/reason");
+        if let Some(draft) = reason {
+            draft.field.field_type = FieldType::Code { table, cascade: None };
+        }
+    }
     let places = places(root, &drafts, own_count, Field::rule_name);
     let keys = places_of_keys(&drafts);
 

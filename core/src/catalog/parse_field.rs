@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::code_check::CHECKS;
+use super::collection::Level;
 use super::error::Place;
 use super::field::{Field, FieldType, Policy, Required, Search, Sens, TypeName};
 use super::form;
@@ -73,6 +74,8 @@ pub(super) fn read(table: &Table<'_>, shelf: &Shelf, envelope: bool) -> Option<D
     let default = table.scalar("default");
     let may_be_unknown = table.flag("may_be_unknown");
     let search = table.word("search", Search::WORDS);
+    let scan = table.flag("scan");
+    let impersonal = table.word("impersonal", Level::WORDS);
     let check = table.text("check");
     if let Some(check) = &check
         && !CHECKS.contains(&check.as_str())
@@ -108,6 +111,8 @@ pub(super) fn read(table: &Table<'_>, shelf: &Shelf, envelope: bool) -> Option<D
         list,
         filter,
         search,
+        scan,
+        impersonal,
         check,
         max_accuracy_m,
         due_days,
@@ -150,12 +155,14 @@ fn field_type(table: &Table<'_>, name: TypeName, shelf: &Shelf) -> Option<FieldT
         TypeName::Bool => FieldType::Bool,
         TypeName::Date => FieldType::Date,
         TypeName::Ts => FieldType::Ts,
-        TypeName::Code => FieldType::Code { cascade: table.text("cascade"), table: need_table(table, &shelf.tables)? },
+        TypeName::Code => {
+            FieldType::Code { cascade: table.text("cascade"), table: need_table(table, "table", &shelf.tables)? }
+        }
         TypeName::Division => FieldType::Division { digits: table.size("digits", 6) },
         TypeName::Ref => FieldType::Ref { to: targets(table, shelf)? },
         TypeName::Geo => FieldType::Geo,
         TypeName::Codes => {
-            let codes = need_table(table, &shelf.tables)?;
+            let codes = need_table(table, "table", &shelf.tables)?;
             if let Some(item) = codes.items.iter().find(|item| !is_segment(&item.code)) {
                 let message = format!("`{}` cannot be part of a key; use lower-case codes in this table", item.code);
                 table.fail("table", "bad_code", message);
@@ -165,7 +172,7 @@ fn field_type(table: &Table<'_>, name: TypeName, shelf: &Shelf) -> Option<FieldT
         TypeName::Refs => FieldType::Refs { to: targets(table, shelf)? },
         TypeName::Phones => FieldType::Phones,
         TypeName::Media => {
-            let purposes = if table.has("table") { Some(need_table(table, &shelf.tables)?) } else { None };
+            let purposes = if table.has("table") { Some(need_table(table, "table", &shelf.tables)?) } else { None };
             FieldType::Media { purposes, by_purpose: table.flag("by_purpose") }
         }
         TypeName::Children => {
@@ -196,7 +203,7 @@ fn targets(table: &Table<'_>, shelf: &Shelf) -> Option<Vec<String>> {
     }
     let mut to = Vec::new();
     for (target, place) in table.texts("to") {
-        if !shelf.targets.contains(&target) {
+        if target != "self" && !shelf.targets.contains(&target) {
             let message = format!("there is no collection or register `{target}`; correct it or add a [[register]]");
             table.file.fail(&place, "unknown_target", message);
         }

@@ -24,6 +24,11 @@ use crate::{Value, Values};
 /// An expression is at most this many bytes.
 pub const MAX_EXPRESSION: usize = 500;
 
+/// Operators and calls are nested at most this deep: phones judge records on threads with small stacks.
+const MAX_NESTING: usize = 40;
+/// The parser's own bound, counted in its steps.
+const MAX_PARENTHESES: u16 = 64;
+
 /// Names every expression may use: the day `YYYY-MM-DD` and the moment in milliseconds.
 pub(super) const CLOCK_NAMES: [&str; 2] = ["today", "now"];
 
@@ -105,12 +110,12 @@ impl Expression {
             let message = format!("the expression has {} bytes; shorten it to {MAX_EXPRESSION}", source.len());
             return Err(("expression_too_long", message));
         }
-        let ast = PrattParser::new().parse(source).map_err(|errors| {
+        let ast = PrattParser::new().max_recursion_depth(MAX_PARENTHESES).parse(source).map_err(|errors| {
             let first = errors.errors.first().map_or("not an expression", |error| error.msg.as_str());
             ("expression_syntax", format!("the expression cannot be read: {first}; correct it"))
         })?;
         let mut walk = Walk { scope, others: BTreeSet::new() };
-        walk.visit(&ast)?;
+        walk.visit(&ast, 0)?;
         Ok(Self { source: source.to_owned(), ast: Arc::new(ast), others: walk.others })
     }
 }
@@ -157,13 +162,17 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn visit(&mut self, node: &IdedExpr) -> Result<(), (&'static str, String)> {
+    fn visit(&mut self, node: &IdedExpr, depth: usize) -> Result<(), (&'static str, String)> {
+        if depth > MAX_NESTING {
+            let message = format!("the expression is nested deeper than {MAX_NESTING}; split it into several rules");
+            return Err(("expression_too_deep", message));
+        }
         match &node.expr {
             Expr::Literal(LiteralValue::Bytes(_)) => refuse("bytes"),
             Expr::Literal(_) => Ok(()),
             Expr::Ident(name) => self.name(name).map(|_| ()),
-            Expr::List(list) => list.elements.iter().try_for_each(|item| self.visit(item)),
-            Expr::Call(call) => self.call(call),
+            Expr::List(list) => list.elements.iter().try_for_each(|item| self.visit(item, depth + 1)),
+            Expr::Call(call) => self.call(call, depth),
             Expr::Select(select) if !select.test => {
                 let Expr::Ident(name) = &select.operand.expr else { return refuse("a part of anything but a field") };
                 let Name::Map(parts) = self.name(name)? else {
@@ -194,7 +203,7 @@ impl Walk<'_> {
         Ok(found.clone())
     }
 
-    fn call(&mut self, call: &CallExpr) -> Result<(), (&'static str, String)> {
+    fn call(&mut self, call: &CallExpr, depth: usize) -> Result<(), (&'static str, String)> {
         let known = OPERATORS.contains(&call.func_name.as_str()) || FUNCTIONS.contains(&call.func_name.as_str());
         if !known {
             let allowed = FUNCTIONS.join(", ");
@@ -202,7 +211,7 @@ impl Walk<'_> {
             return Err(("expression_function", message));
         }
         for part in call.target.as_deref().into_iter().chain(&call.args) {
-            self.visit(part)?;
+            self.visit(part, depth + 1)?;
         }
         if let [left, right] = call.args.as_slice() {
             match call.func_name.as_str() {

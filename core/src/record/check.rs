@@ -3,7 +3,7 @@
 //! Pure: all that must be known of the record, the device and the catalog is handed in as [`Facts`]. The phone runs the
 //! same checks over what it is about to push, so that a defect is found where it is made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::change::{Built, Change};
 use super::document::{Document, State};
@@ -16,8 +16,14 @@ use crate::wire::{self, PushItem, Reason};
 pub const MAX_KEY_BYTES: usize = 96;
 /// The most changes a change may be made on.
 pub const MAX_DEPS: usize = 64;
+/// The most changes side by side in a record. Half of [`MAX_DEPS`], so that whoever writes next can still name them
+/// all, with the own pending ones; a change beyond is to be made again on top of those that stand.
+pub const MAX_HEADS: usize = MAX_DEPS / 2;
 /// The prefix of keys that only the server writes.
 pub const SERVER: &str = "s/";
+
+/// The operation counters that Automerge can hold; it panics when it reads others.
+const COUNTERS: std::ops::RangeInclusive<u64> = 1..=u32::MAX as u64;
 
 /// What is known when an item is checked.
 pub struct Facts<'a> {
@@ -58,7 +64,7 @@ pub enum Refusal {
     Rejected(Reason),
     /// It was made on a change that is in quarantine.
     BlockedBy(TicketId),
-    /// It was made on changes that are not known.
+    /// It was made on changes that are not known; without any, it must be made again on what stands.
     Missing(Vec<ChangeHash>),
     /// The record has been rolled over.
     StaleGeneration(u32),
@@ -119,6 +125,9 @@ pub fn check(item: &PushItem, actors: &[ActorId], facts: &Facts<'_>) -> Result<C
     if device_bytes(&document.state()) > wire::MAX_RECORD_BYTES {
         return Err(rejected("record_too_large"));
     }
+    if document.heads().len() > MAX_HEADS {
+        return Err(Refusal::Missing(Vec::new()));
+    }
     Ok(Checked { change, built, document })
 }
 
@@ -137,20 +146,31 @@ fn limits(item: &PushItem, actors: &[ActorId]) -> Result<Change, Refusal> {
         return Err(rejected("puts"));
     }
     let change = item.change.to_change(actors).map_err(|_| rejected("actor_list"))?;
-    let mut keys = BTreeMap::new();
+    // Automerge keeps the distances between times: two that are too far apart would make the record unreadable.
+    let far = |time: i64| time.unsigned_abs() > MAX_INT.unsigned_abs();
+    if [change.time_s, item.intent.at_ms, item.intent.monotonic_ms].into_iter().any(far) {
+        return Err(rejected("time_range"));
+    }
+    if !COUNTERS.contains(&change.start_op) {
+        return Err(rejected("start_op"));
+    }
+    let mut keys = BTreeSet::new();
     for put in &change.puts {
         let at = |code| Refusal::Rejected(Reason::at(code, &put.key));
-        if put.key.len() > MAX_KEY_BYTES || !is_key(&put.key) {
+        if !is_key(&put.key) {
             return Err(rejected("key_form"));
         }
         if put.key.starts_with(SERVER) {
             return Err(at("server_key"));
         }
-        if keys.insert(put.key.as_str(), ()).is_some() {
+        if !keys.insert(put.key.as_str()) {
             return Err(at("key_twice"));
         }
         if matches!(put.value, Value::Int(number) if number.unsigned_abs() > MAX_INT.unsigned_abs()) {
             return Err(at("int_range"));
+        }
+        if !put.pred.iter().all(|op| COUNTERS.contains(&op.counter)) {
+            return Err(at("pred"));
         }
     }
     let sorted = change.deps.windows(2).all(|pair| matches!(pair, [a, b] if a < b));

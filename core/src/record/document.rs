@@ -51,28 +51,34 @@ impl Document {
     }
 
     /// Adds changes that were checked or come from the server; those it has already are passed over.
+    ///
+    /// They may come in any order. When the ancestors of one are missing, none is added.
     pub fn apply(&mut self, changes: impl IntoIterator<Item = Built>) -> Result<(), ChangeError> {
         let mut fresh = Vec::new();
+        let mut positions = BTreeMap::new();
         for built in changes {
             if self.changes.contains_key(&built.hash) {
                 continue;
             }
             let (actor, seq, max_op) = built.position()?;
-            let deps = built.change.deps().iter().map(|hash| ChangeHash(hash.0)).collect();
-            self.changes.insert(built.hash, Position { max_op, deps });
-            let last = self.last.entry(actor).or_insert((seq, built.hash));
-            if last.0 < seq {
-                *last = (seq, built.hash);
-            }
+            positions.insert(built.hash, (actor, seq, Position { max_op, deps: built.deps() }));
             fresh.push(built.change);
         }
-        self.automerge.apply_changes(fresh).map_err(|_| ChangeError::Unreadable)?;
-        let known =
-            |hash: &ChangeHash| self.automerge.get_change_meta_by_hash(&automerge::ChangeHash(hash.0)).is_some();
-        match self.changes.keys().all(known) {
-            true => Ok(()),
-            false => Err(ChangeError::MissingAncestor),
+        let known = |hash: &ChangeHash| self.changes.contains_key(hash) || positions.contains_key(hash);
+        if !positions.values().flat_map(|(_, _, position)| &position.deps).all(known) {
+            return Err(ChangeError::MissingAncestor);
         }
+        // A change that was altered at rest can make Automerge panic; the document is then of no use, the process is.
+        let applied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.automerge.apply_changes(fresh)));
+        applied.ok().and_then(Result::ok).ok_or(ChangeError::Unreadable)?;
+        for (hash, (actor, seq, position)) in positions {
+            self.changes.insert(hash, position);
+            let last = self.last.entry(actor).or_insert((seq, hash));
+            if last.0 < seq {
+                *last = (seq, hash);
+            }
+        }
+        Ok(())
     }
 
     /// Whether the change is in the record.
@@ -167,7 +173,8 @@ impl Document {
     /// The change that puts the values over all that stands now. It is not applied.
     pub fn change_putting(&self, actor: ActorId, time_s: i64, puts: Vec<(String, Value)>) -> Change {
         let heads = self.heads();
-        let pred = |key: &str| self.live(key).iter().map(|live| live.op).collect();
+        // In Automerge's order, so that the fields read back from the bytes are these.
+        let pred = |key: &str| self.live(key).iter().rev().map(|live| live.op).collect();
         Change {
             actor,
             actor_seq: self.last_of(actor).map_or(1, |(seq, _)| seq.saturating_add(1)),

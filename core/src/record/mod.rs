@@ -1,8 +1,8 @@
 //! One record is one small Automerge document with scalars at its root and nothing else.
 //!
 //! [`Change`] is what travels, [`Document`] what it adds up to, [`edit`] how a form becomes a change, [`request`] how a
-//! device asks for what only the server may decide, [`check`] what the server makes sure of before it believes a phone.
-//! Automerge is named nowhere outside this room.
+//! device asks for what only the server may decide, [`check`] what the server makes sure of before it believes a phone,
+//! [`history`] who put what over what. Automerge is named nowhere outside this room.
 
 mod change;
 mod checksum;
@@ -11,6 +11,7 @@ mod shown;
 
 pub mod check;
 pub mod edit;
+pub mod history;
 pub mod request;
 
 pub use change::{Built, Change, ChangeError, OpId, Put};

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::check::{SERVER, is_key};
 use crate::id::IntentId;
 use crate::value::Value;
 
@@ -58,9 +59,12 @@ impl Request {
         (format!("{REQUEST}{id}"), Value::Str(serde_json_canonicalizer::to_string(self).unwrap_or_default()))
     }
 
-    /// Reads the value under a request key.
+    /// Reads the value under a request key. A device wrote it, so it may ask for nothing that a device may not write: a
+    /// key of another form or of the server is no request.
     pub fn read(value: &Value) -> Result<Self, UnknownRequest> {
-        value.as_str().and_then(|text| serde_json::from_str(text).ok()).ok_or(UnknownRequest)
+        let may_be_asked = |request: &Self| is_key(request.key()) && !request.key().starts_with(SERVER);
+        let request = value.as_str().and_then(|text| serde_json::from_str(text).ok());
+        request.filter(may_be_asked).ok_or(UnknownRequest)
     }
 
     /// The key the request is about.
@@ -103,5 +107,11 @@ mod tests {
         assert_eq!(ruled, format!("s/v/{}", IntentId([7; 16])));
         assert_eq!(Ruling::read(&value), Some(Ruling::void("values_changed")));
         assert_eq!(Request::read(&"{}".into()), Err(UnknownRequest));
+        assert_eq!(
+            Request::read(&Request::Still { key: "s/state".into() }.entry(IntentId([7; 16])).1),
+            Err(UnknownRequest)
+        );
+        let beyond = r#"{"key":"rooms","kind":"resolve","seen":[],"value":9007199254740993}"#;
+        assert_eq!(Request::read(&beyond.into()), Err(UnknownRequest), "no record may hold that number");
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use minicbor::{Decode, Encode};
 
+use super::dump::{Holds, named};
 use crate::id::{ActorId, DeviceId, GrantId, GridId, KeyId, UserId, hex, unhex};
 
 /// What the QR code of an enrolment says: where the server is, the one-time code, and by what the server is known.
@@ -99,6 +100,8 @@ pub struct EnrolRequest {
     pub app_version: String,
 }
 
+named!(EnrolRequest { 0 code: Holds::Secret, 1 public_key, 2 nonce, 3 app_version });
+
 /// The answer to an enrolment.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -120,6 +123,14 @@ pub struct Enrolled {
     pub district: String,
 }
 
+named!(Enrolled {
+    0 device,
+    1 user,
+    2 user_name: Holds::Personal,
+    3 keys: Holds::Message(&PublicKeys::TABLE),
+    4 district,
+});
+
 /// The server's public keys.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -140,6 +151,8 @@ pub struct PublicKeys {
     pub sealing: Vec<u8>,
 }
 
+named!(PublicKeys { 0 signing_id, 1 signing, 2 sealing_id, 3 sealing });
+
 /// `POST /sync/v1/challenge`: what a device must sign to get a token.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -148,6 +161,8 @@ pub struct Challenge {
     #[n(0)]
     pub device: DeviceId,
 }
+
+named!(Challenge { 0 device });
 
 /// A fresh challenge.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -158,6 +173,8 @@ pub struct ChallengeAnswer {
     #[cbor(with = "minicbor::bytes")]
     pub challenge: Vec<u8>,
 }
+
+named!(ChallengeAnswer { 0 challenge });
 
 /// `POST /sync/v1/token`: the signed challenge against a short-lived bearer token.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -184,6 +201,8 @@ pub struct TokenRequest {
     #[cbor(with = "minicbor::bytes")]
     pub signature: Vec<u8>,
 }
+
+named!(TokenRequest { 0 device, 1 key, 2 challenge, 3 nonces, 4 app_version, 5 signature });
 
 /// The nonce of a database file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -226,6 +245,8 @@ pub struct Token {
     pub grants: Vec<Grant>,
 }
 
+named!(Token { 0 token: Holds::Secret, 1 until_ms, 2 grants: Holds::Message(&Grant::TABLE) });
+
 /// An assignment: the right to write in a grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -237,6 +258,8 @@ pub struct Grant {
     #[n(1)]
     pub grid: GridId,
 }
+
+named!(Grant { 0 grant, 1 grid });
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,10 @@
 //! What travels between phone and server: CBOR maps with integer keys.
 //!
 //! A key is never used again for something else, and unknown keys are passed over, so that a newer side can talk to an
-//! older one. Every type has a snapshot test (`core/tests/wire.rs`) that fails when its bytes change. Field names, for
+//! older one. Every type has a snapshot test (`core/tests/it/wire.rs`) that fails when its bytes change. Field names, for
 //! people, are in [`dump`].
+
+pub mod dump;
 
 mod enrol;
 mod pull;

@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use super::dump::{Holds, named};
 use crate::bucket::Bucket;
 use crate::id::{BlobHash, ChangeHash, DeviceId, IntentId, RecordId, UserId};
 use crate::record::ShownValues;
@@ -18,6 +19,8 @@ pub struct PullRequest {
     pub whole: Vec<RecordId>,
 }
 
+named!(PullRequest { 0 buckets: Holds::Message(&BucketCursor::TABLE), 1 whole });
+
 /// How far a phone has come in one bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -33,6 +36,8 @@ pub struct BucketCursor {
     pub pending: u32,
 }
 
+named!(BucketCursor { 0 bucket, 1 cursor: Holds::Message(&Cursor::TABLE), 2 pending });
+
 /// A place in a bucket's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 #[cbor(map)]
@@ -47,6 +52,8 @@ pub struct Cursor {
     #[n(2)]
     pub checksum: u64,
 }
+
+named!(Cursor { 0 epoch, 1 log_seq, 2 checksum });
 
 /// The answer to a pull.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
@@ -75,6 +82,16 @@ pub struct PullAnswer {
     pub next_sync_after_ms: u32,
 }
 
+named!(PullAnswer {
+    0 granted: Holds::Message(&Granted::TABLE),
+    1 closing: Holds::Message(&Closing::TABLE),
+    2 removed,
+    3 pages: Holds::Message(&BucketPage::TABLE),
+    4 whole: Holds::Message(&Touched::TABLE),
+    5 server_ms,
+    6 next_sync_after_ms,
+});
+
 /// A bucket that the phone starts.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -93,6 +110,13 @@ pub struct Granted {
     pub packs: Vec<PackRef>,
 }
 
+named!(Granted {
+    0 number,
+    1 bucket: Holds::Bucket,
+    2 as_of: Holds::Message(&Cursor::TABLE),
+    3 packs: Holds::Message(&PackRef::TABLE),
+});
+
 /// A frozen page of a bucket, named by the hash of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -108,6 +132,8 @@ pub struct PackRef {
     pub records: u32,
 }
 
+named!(PackRef { 0 hash, 1 size, 2 records });
+
 /// The content of a pack (`GET /sync/v1/packs/<hash>`, zstd over CBOR).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -120,6 +146,8 @@ pub struct Pack {
     pub records: Vec<Touched>,
 }
 
+named!(Pack { 0 bucket: Holds::Bucket, 1 records: Holds::Message(&Touched::TABLE) });
+
 /// A bucket whose scope has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -131,6 +159,8 @@ pub struct Closing {
     #[n(1)]
     pub until_ms: i64,
 }
+
+named!(Closing { 0 number, 1 until_ms });
 
 /// The next rows of one bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -153,12 +183,22 @@ pub struct BucketPage {
     pub more: bool,
 }
 
+named!(BucketPage {
+    0 number,
+    1 to: Holds::Message(&Cursor::TABLE),
+    2 durable_seq,
+    3 rows: Holds::Message(&Row::TABLE),
+    4 more,
+});
+
 /// What a row of a log says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct RowKind(#[n(0)] pub u8);
 
 impl RowKind {
+    const NAMES: &[(u8, &str)] = &[(1, "change"), (2, "put"), (3, "remove")];
+
     /// A change of a record.
     pub const CHANGE: Self = Self(1);
     /// The whole record: it entered the bucket, or has a new generation.
@@ -184,6 +224,13 @@ pub struct Row {
     #[n(3)]
     pub moved_to: Option<Bucket>,
 }
+
+named!(Row {
+    0 kind: Holds::Code(RowKind::NAMES),
+    1 record,
+    2 touched: Holds::Message(&Touched::TABLE),
+    3 moved_to: Holds::Bucket,
+});
 
 /// A record as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -215,6 +262,17 @@ pub struct Touched {
     pub changes: Vec<ChangeRow>,
 }
 
+named!(Touched {
+    0 record,
+    1 collection,
+    2 generation,
+    3 fmt,
+    4 home: Holds::Bucket,
+    5 heads,
+    6 values: Holds::Personal,
+    7 changes: Holds::Message(&ChangeRow::TABLE),
+});
+
 /// One change with who made it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -237,6 +295,8 @@ pub struct ChangeRow {
     pub intent: IntentId,
 }
 
+named!(ChangeRow { 0 hash, 1 bytes: Holds::Personal, 2 author: Holds::Message(&Author::TABLE), 3 time_ms, 4 intent });
+
 /// Who made a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -252,12 +312,16 @@ pub struct Author {
     pub device: Option<DeviceId>,
 }
 
+named!(Author { 0 role: Holds::Code(Role::NAMES), 1 user, 2 device });
+
 /// On which side a change was made. A role that the reader does not know is read as a device's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Role(#[n(0)] pub u8);
 
 impl Role {
+    const NAMES: &[(u8, &str)] = &[(1, "device"), (2, "console"), (3, "office")];
+
     /// A phone.
     pub const DEVICE: Self = Self(1);
     /// The server, where it merges like a phone: edits at a desk, imports.

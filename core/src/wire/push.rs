@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
+use super::dump::{Holds, named};
 use super::encode;
 use super::receipt::ReceiptSheet;
 use crate::bucket::Bucket;
@@ -38,6 +39,16 @@ pub struct PushRequest {
     #[n(6)]
     pub sent_monotonic_ms: i64,
 }
+
+named!(PushRequest {
+    0 batch,
+    1 key,
+    2 actors,
+    3 items: Holds::Message(&PushItem::TABLE),
+    4 signature,
+    5 sent_ms,
+    6 sent_monotonic_ms,
+});
 
 impl PushRequest {
     /// What the device signs: that these changes, for these intents, are its own.
@@ -85,6 +96,17 @@ pub struct PushItem {
     pub catalog_version: u32,
 }
 
+named!(PushItem {
+    0 record,
+    1 generation,
+    2 fmt,
+    3 create: Holds::Message(&Create::TABLE),
+    4 change: Holds::Message(&ChangeFields::TABLE),
+    5 intent: Holds::Message(&Intent::TABLE),
+    6 grant,
+    7 catalog_version,
+});
+
 /// How to create a record.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -96,6 +118,8 @@ pub struct Create {
     #[n(1)]
     pub home: Bucket,
 }
+
+named!(Create { 0 collection, 1 home: Holds::Bucket });
 
 /// A change as fields; actors are places in the push's list.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -124,6 +148,16 @@ pub struct ChangeFields {
     pub puts: Vec<PutFields>,
 }
 
+named!(ChangeFields {
+    0 hash,
+    1 actor,
+    2 actor_seq,
+    3 start_op,
+    4 time_s,
+    5 deps,
+    6 puts: Holds::Message(&PutFields::TABLE),
+});
+
 /// A put as fields.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -138,6 +172,8 @@ pub struct PutFields {
     #[n(2)]
     pub pred: Vec<(u64, u32)>,
 }
+
+named!(PutFields { 0 key, 1 value: Holds::Personal, 2 pred });
 
 /// Why a change was made: one save by a user.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -161,12 +197,25 @@ pub struct Intent {
     pub visit: Option<RecordId>,
 }
 
+named!(Intent { 0 id, 1 kind: Holds::Code(IntentKind::NAMES), 2 at_ms, 3 monotonic_ms, 4 visit });
+
 /// What kind of act a save was. Kinds that this version does not know are kept as they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
 pub struct IntentKind(#[n(0)] pub u8);
 
 impl IntentKind {
+    const NAMES: &[(u8, &str)] = &[
+        (0, "edit"),
+        (1, "create"),
+        (2, "end"),
+        (3, "resolve"),
+        (4, "still"),
+        (5, "visit"),
+        (6, "office"),
+        (7, "import"),
+    ];
+
     /// A form was saved.
     pub const EDIT: Self = Self(0);
     /// A record was made.
@@ -203,6 +252,13 @@ pub struct PushAnswer {
     pub next_sync_after_ms: u64,
 }
 
+named!(PushAnswer {
+    0 verdicts: Holds::Message(&ItemVerdict::TABLE),
+    1 sheet: Holds::Message(&ReceiptSheet::TABLE),
+    2 server_ms,
+    3 next_sync_after_ms,
+});
+
 /// The verdict on one item.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -217,6 +273,8 @@ pub struct ItemVerdict {
     #[n(2)]
     pub verdict: Verdict,
 }
+
+named!(ItemVerdict { 0 record, 1 hash, 2 verdict: Holds::Message(&Verdict::TABLE) });
 
 /// What became of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -263,6 +321,18 @@ pub enum Verdict {
     Unknown,
 }
 
+impl Verdict {
+    const NAMES: &[(u8, &str)] = &[
+        (1, "accepted"),
+        (2, "duplicate"),
+        (3, "rejected"),
+        (4, "blocked by"),
+        (5, "missing"),
+        (6, "stale generation"),
+        (7, "actor fork"),
+    ];
+}
+
 /// A verdict as a map, so that a newer server's verdict is read as [`Verdict::Unknown`] instead of breaking the answer.
 #[derive(Default, Encode, Decode)]
 #[cbor(map)]
@@ -284,6 +354,17 @@ struct VerdictFields {
     #[n(7)]
     generation: Option<u32>,
 }
+
+named!(Verdict {
+    0 kind: Holds::Code(Verdict::NAMES),
+    1 via: Holds::Message(&Via::TABLE),
+    2 notes: Holds::Message(&Reason::TABLE),
+    3 stored,
+    4 ticket,
+    5 reason: Holds::Message(&Reason::TABLE),
+    6 deps,
+    7 generation,
+});
 
 impl From<&Verdict> for VerdictFields {
     fn from(verdict: &Verdict) -> Self {
@@ -353,6 +434,8 @@ pub struct Via {
     pub log_seq: u64,
 }
 
+named!(Via { 0 bucket: Holds::Bucket, 1 epoch, 2 log_seq });
+
 /// A stable code with the field it is about; texts are resources of the reader.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -367,6 +450,8 @@ pub struct Reason {
     #[n(2)]
     pub args: BTreeMap<String, String>,
 }
+
+named!(Reason { 0 code, 1 field, 2 args });
 
 impl Reason {
     /// A reason without a field.

@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use super::dump::{Holds, named};
 use super::encode;
 use crate::bucket::Bucket;
 use crate::id::{ChangeHash, KeyId, RecordId};
@@ -33,6 +34,8 @@ pub struct Receipt {
     pub time_ms: i64,
 }
 
+named!(Receipt { 0 record, 1 generation, 2 hash, 3 home: Holds::Bucket, 4 log_seq, 5 epoch, 6 time_ms });
+
 /// The receipts of one answer, signed together.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -48,6 +51,8 @@ pub struct ReceiptSheet {
     #[cbor(with = "minicbor::bytes")]
     pub signature: Vec<u8>,
 }
+
+named!(ReceiptSheet { 0 key, 1 receipts: Holds::Message(&Receipt::TABLE), 2 signature });
 
 impl ReceiptSheet {
     /// What is signed.

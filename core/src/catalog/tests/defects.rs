@@ -85,6 +85,14 @@ fn every_defect_has_its_code_and_a_remedy() {
 fn an_expression_is_short_and_an_error_rule_looks_at_its_own_record() {
     let long = format!("guardian == null && species != '{}'\"", "a".repeat(500));
     assert!(errors("guardian == null\"", &long).iter().any(|error| error.code == "expression_too_long"));
+    let deep = format!("age_years > {}1\"", "1+".repeat(60));
+    assert!(errors("guardian == null\"", &deep).iter().any(|error| error.code == "expression_too_deep"));
+    let nested = format!("{}guardian{} == null\"", "[".repeat(120), "]".repeat(120));
+    let refused = errors("guardian == null\"", &nested);
+    assert!(
+        refused.iter().any(|error| matches!(error.code, "expression_too_deep" | "expression_syntax")),
+        "{refused:?}"
+    );
     let facts = TREE.replace("icon = \"tree\"", "icon = \"tree\"\nfacts = [\"neighbours\"]");
     let reading = facts.replace("guardian == null\"", "neighbours > 3\"");
     assert!(Catalog::parse(&[("shelf.toml", SHELF), ("tree.toml", reading.as_str())]).is_ok());

@@ -134,6 +134,7 @@ fn a_value_of_another_form_is_refused_with_its_code() {
         let error = every.check_op(&key, &value).unwrap_err();
         assert_eq!(error.code, code, "{key}");
         assert!(!error.to_string().contains("13800138000"), "{error}");
+        assert!(Catalog::built_in().text(error.code).is_some(), "no text for {code}");
     }
 }
 

@@ -1,8 +1,11 @@
 //! Tests over whole catalogs; those of single functions are beside them.
 
 mod ancient_tree;
+mod built_in;
 mod defects;
 mod forms;
+mod rules;
+mod succession;
 
 use super::*;
 use crate::{Value, Values};
