@@ -198,7 +198,6 @@ CREATE VIRTUAL TABLE search USING fts5 (
     content = '',
     contentless_delete = 1,
     detail = none,
-    columnsize = 0,
-    tokenize = 'unicode61 remove_diacritics 0',
-    prefix = '1 2 3'
+    tokenize = 'ascii',
+    prefix = '2 5'
 );

@@ -312,11 +312,11 @@ impl Phone {
         let keys = self.inner.enrolment().keys;
         Ok(self.inner.store.read(|db| {
             let mut views = Vec::new();
-            for (change, intent, sheet, position) in receipt::of_record(db, record)? {
+            for receipt::Signed { hash, intent, sheet, position } in receipt::of_record(db, record)? {
                 if let Some(receipt) = sheet.receipts.get(position) {
-                    let said = receipt.record == record && receipt.hash == change;
+                    let said = receipt.record == record && receipt.hash == hash;
                     views.push(ReceiptView {
-                        change,
+                        change: hash,
                         intent,
                         time_ms: receipt.time_ms,
                         log_seq: receipt.log_seq,
