@@ -22,6 +22,22 @@ pub enum BucketClass {
     District,
 }
 
+impl BucketClass {
+    /// Every class with the word that catalog files use for it.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("place", Self::Place),
+        ("base", Self::Base),
+        ("restricted", Self::Restricted),
+        ("user", Self::User),
+        ("district", Self::District),
+    ];
+
+    /// The word that catalog files use.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, class)| *class == self).map_or("", |(word, _)| word)
+    }
+}
+
 /// An ordered stream of accepted changes that phones hold or do not hold as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bucket {

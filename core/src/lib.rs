@@ -8,6 +8,7 @@
 //! | [`id`], [`value`] | names of things and the scalar values of a record | nothing |
 //! | [`codes`] | identity numbers, credit codes, divisions, coordinates | nothing |
 //! | [`catalog`] | definitions of collections, fields, code tables and rules | `codes` |
+//! | [`sync`] | the phone's side of a sync, without input or output | `record`, `wire` |
 //! | [`projection`] | titles, computed fields, sort keys, search text | `catalog`, `codes` |
 
 pub mod bucket;
@@ -17,6 +18,7 @@ pub mod id;
 pub mod projection;
 pub mod record;
 pub mod seal;
+pub mod sync;
 pub mod value;
 pub mod wire;
 

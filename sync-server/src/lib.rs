@@ -1,1 +1,20 @@
-//! GridPass.
+//! The GridPass sync server: takes in what phones push, orders it, and hands it out again.
+//!
+//! One line through the rooms: `routes -> ingest | office -> log -> pull`. Whoever prepares something to write
+//! ([`ingest`], [`office`], the commands of the binary) hands a plain-data [`log::Commit`] to the [`db::Database`], and
+//! nothing else writes records.
+
+pub mod app;
+pub mod catalogs;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod ingest;
+pub mod keys;
+pub mod log;
+pub mod office;
+pub mod pull;
+pub mod router;
+pub mod routes;
+pub mod serve;

@@ -1,1 +1,49 @@
-//! GridPass.
+//! Everything a phone adds to the GridPass core: an encrypted store, the outbox, the way to the server, and the facade
+//! that an app holds.
+//!
+//! | to | use |
+//! |---|---|
+//! | enrol, open, lock | [`Phone::enroll`], [`Phone::open`], [`Phone::set_pin`] |
+//! | read | [`Phone::show`], [`Phone::list`], [`Phone::search`], [`Phone::watch`] |
+//! | write | [`Phone::form`], [`Phone::save`], [`Phone::put_draft`] |
+//! | sync | [`Phone::sync`] |
+//! | settle what came back | [`Phone::inbox`], [`Phone::receipts`] |
+//! | lend what the app has | [`host::Host`] |
+//!
+//! A save is durable when the call returns; everything but [`Phone::sync`] works without a network.
+
+mod apply;
+mod durable;
+mod edit;
+mod error;
+pub mod host;
+pub mod host_system;
+mod inbox;
+mod merge;
+mod open;
+mod outbox;
+mod phone;
+mod project;
+mod read;
+mod rebuild;
+mod secrets;
+mod store;
+mod syncing;
+pub mod transport;
+mod verdicts;
+mod watch;
+
+pub use edit::{SaveInput, Saved};
+pub use error::{ApiError, Problem};
+pub use host::Host;
+pub use inbox::{InboxItem, InboxWhy};
+pub use open::{EnrolInput, LockState};
+pub use outbox::{Entry as OutboxEntry, Header as OutboxHeader, OutboxError, Save as OutboxSave, read_as_server};
+pub use phone::Phone;
+pub use read::{
+    BucketView, FieldView, FormView, LinkView, ListQuery, ListView, OtherValue, PhoneState, ReceiptCheck, ReceiptView,
+    RecordState, RecordView, RowView,
+};
+pub use store::draft::Draft;
+pub use syncing::SyncReport;
+pub use watch::{Snapshot, Watch};

@@ -68,7 +68,9 @@ impl Document {
         if !positions.values().flat_map(|(_, _, position)| &position.deps).all(known) {
             return Err(ChangeError::MissingAncestor);
         }
-        self.automerge.apply_changes(fresh).map_err(|_| ChangeError::Unreadable)?;
+        // A change that was altered at rest can make Automerge panic; the document is then of no use, the process is.
+        let applied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.automerge.apply_changes(fresh)));
+        applied.ok().and_then(Result::ok).ok_or(ChangeError::Unreadable)?;
         for (hash, (actor, seq, position)) in positions {
             self.changes.insert(hash, position);
             let last = self.last.entry(actor).or_insert((seq, hash));

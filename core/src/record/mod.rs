@@ -5,6 +5,7 @@
 //! [`history`] who put what over what. Automerge is named nowhere outside this room.
 
 mod change;
+mod checksum;
 mod document;
 mod shown;
 
@@ -14,5 +15,6 @@ pub mod history;
 pub mod request;
 
 pub use change::{Built, Change, ChangeError, OpId, Put};
+pub use checksum::checksum;
 pub use document::{Document, Live, State};
 pub use shown::{Shown, ShownValues, digest, plain, same, shown_values};

@@ -1,9 +1,85 @@
 //! Enrolment and tokens.
 
+use std::fmt;
+use std::str::FromStr;
+
 use minicbor::{Decode, Encode};
 
 use super::dump::{Holds, named};
-use crate::id::{ActorId, DeviceId, GrantId, GridId, KeyId, UserId};
+use crate::id::{ActorId, DeviceId, GrantId, GridId, KeyId, UserId, hex, unhex};
+
+/// What the QR code of an enrolment says: where the server is, the one-time code, and by what the server is known.
+///
+/// As text: `gridpass:1?url=<https address, percent-encoded>&code=<one-time code>&pin=<64 hex digits>`. Parameters that
+/// are not known are passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolCode {
+    /// The server's address, `https://…` without a path.
+    pub url: String,
+    /// The one-time code.
+    pub code: String,
+    /// The SHA-256 of the SubjectPublicKeyInfo of the server's TLS key.
+    pub pin: [u8; 32],
+}
+
+/// A text that is no enrolment code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an enrolment code: expected gridpass:1?url=https…&code=…&pin=<64 hex digits>")]
+pub struct BadEnrolCode;
+
+const ENROL_SCHEME: &str = "gridpass:1?";
+
+impl fmt::Display for EnrolCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (url, code) = (percent_encoded(&self.url), percent_encoded(&self.code));
+        write!(f, "{ENROL_SCHEME}url={url}&code={code}&pin={}", hex(&self.pin))
+    }
+}
+
+impl FromStr for EnrolCode {
+    type Err = BadEnrolCode;
+
+    fn from_str(text: &str) -> Result<Self, BadEnrolCode> {
+        let parameters = text.trim().strip_prefix(ENROL_SCHEME).ok_or(BadEnrolCode)?;
+        let (mut url, mut code, mut pin) = (None, None, None);
+        for (name, value) in parameters.split('&').filter_map(|parameter| parameter.split_once('=')) {
+            match name {
+                "url" => url = percent_decoded(value),
+                "code" => code = percent_decoded(value),
+                "pin" => pin = unhex(value).ok(),
+                _ => {}
+            }
+        }
+        let url = url.filter(|url| url.starts_with("https://")).ok_or(BadEnrolCode)?;
+        let code = code.filter(|code| !code.is_empty()).ok_or(BadEnrolCode)?;
+        Ok(Self { url, code, pin: pin.ok_or(BadEnrolCode)? })
+    }
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
+            _ => {
+                encoded.push('%');
+                encoded.push_str(&hex(&[byte]).to_uppercase());
+            }
+        }
+    }
+    encoded
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next()?.as_bytes().to_vec();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2)?;
+        bytes.extend(unhex::<1>(&digits.to_lowercase()).ok()?);
+        bytes.extend(rest.bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
 
 /// `POST /sync/v1/enroll`: a one-time code against an enrolment. The same code with the same key gives the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -184,3 +260,26 @@ pub struct Grant {
 }
 
 named!(Grant { 0 grant, 1 grid });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_enrolment_code_reads_back_and_damage_is_refused() {
+        let code = EnrolCode { url: "https://10.0.0.5:8443".into(), code: "K7-42&=%é".into(), pin: [0xab; 32] };
+        let text = code.to_string();
+        assert!(text.starts_with("gridpass:1?url=https%3A%2F%2F10.0.0.5%3A8443&code=K7-42%26%3D%25%C3%A9&pin=abab"));
+        assert_eq!(text.parse(), Ok(code.clone()));
+        assert_eq!(format!("{text}&new=1\n").parse(), Ok(code), "a newer server may say more");
+        for bad in [
+            text.replace("gridpass:1", "gridpass:2"),
+            text.replace("https", "http"),
+            text.replace("&pin=", "&pin=zz"),
+            text.replace("%3A", "%"),
+            text.split("&code").next().unwrap_or_default().to_owned(),
+        ] {
+            assert_eq!(bad.parse::<EnrolCode>(), Err(BadEnrolCode), "{bad}");
+        }
+    }
+}

@@ -11,7 +11,10 @@ mod pull;
 mod push;
 mod receipt;
 
-pub use enrol::{Challenge, ChallengeAnswer, EnrolRequest, Enrolled, Grant, Nonce, PublicKeys, Token, TokenRequest};
+pub use enrol::{
+    BadEnrolCode, Challenge, ChallengeAnswer, EnrolCode, EnrolRequest, Enrolled, Grant, Nonce, PublicKeys, Token,
+    TokenRequest,
+};
 pub use pull::{
     Author, BucketCursor, BucketPage, ChangeRow, Closing, Cursor, Granted, Pack, PackRef, PullAnswer, PullRequest,
     Role, Row, RowKind, Touched,

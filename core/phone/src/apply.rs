@@ -1,0 +1,436 @@
+//! Taking in what was pulled: one transaction per page with its cursor, no document loaded unless something is pending.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use gridpass_core::bucket::Bucket;
+use gridpass_core::catalog::Catalog;
+use gridpass_core::id::{BlobHash, RecordId};
+use gridpass_core::record::{self, Built};
+use gridpass_core::sync::Event;
+use gridpass_core::wire::{BucketPage, ChangeRow, Cursor, Granted, Pack, PullAnswer, PullRequest, RowKind, Touched};
+use rusqlite::Transaction;
+
+use crate::edit::save_entry;
+use crate::merge::load;
+use crate::outbox::Entry;
+use crate::phone::{CATALOG, Inner, Now};
+use crate::project::{project, project_settled};
+use crate::store::bucket::{BucketState, HeldBucket};
+use crate::store::pending::{self, Pending, PendingState};
+use crate::store::settled::{self, Settled};
+use crate::store::{self, bucket, meta, quarantine, view};
+use crate::verdicts::refresh;
+
+/// How long own changes are kept at least after they settled, in milliseconds.
+const KEEP_MS: i64 = 30 * 86_400_000;
+/// How often a sync starts a bucket again because its checksum differs.
+const MAX_RESTARTS: u32 = 2;
+
+/// What one page or pack did.
+#[derive(Default)]
+struct Taken {
+    /// Records whose pending work has to be merged anew.
+    touched: BTreeSet<RecordId>,
+    /// Whether the database turned out to be a copy.
+    forked: bool,
+    catalog: bool,
+}
+
+impl Inner {
+    /// Stores what was pulled and says how to go on.
+    pub(crate) fn take_pull(&self, request: &PullRequest, answer: &PullAnswer) -> store::Result<Event> {
+        let now = self.now()?;
+        let catalog = self.catalog();
+        let mut progress = self.take_scope(now, &catalog, answer)?;
+        let (mut more, mut new_catalog) = (false, false);
+        for page in &answer.pages {
+            let taken = self.store.write(|tx| self.take_page(tx, now, &catalog, page))?;
+            if let Some(taken) = taken {
+                progress |= page.to.is_some();
+                more |= page.more;
+                new_catalog |= taken.catalog;
+            }
+        }
+        self.store.write(|tx| self.take_whole(tx, &catalog, request, answer))?;
+        let packs = self.store.read(bucket::missing_pack)?.is_some();
+        if !more && !packs {
+            let (restarted, swept) = self.store.write(|tx| self.compare(tx, now, &catalog))?;
+            more |= restarted;
+            progress |= restarted;
+            new_catalog |= swept;
+        }
+        if new_catalog {
+            self.renew_catalog()?;
+        }
+        let next_sync_after_ms = answer.next_sync_after_ms;
+        Ok(Event::Pulled { progress, more, packs, next_sync_after_ms })
+    }
+
+    /// Stores a pack; says whether others are missing.
+    pub(crate) fn take_pack(&self, bucket: &Bucket, hash: &BlobHash, pack: &Pack) -> store::Result<bool> {
+        let now = self.now()?;
+        let catalog = self.catalog();
+        let (new_catalog, more) = self.store.write(|tx| {
+            let mut taken = Taken::default();
+            if let Some(mut held) = bucket::get(tx, bucket)?.filter(|_| pack.bucket == *bucket) {
+                for touched in &pack.records {
+                    self.take_record(tx, &catalog, Some(&held), RowKind::PUT, touched, &mut taken)?;
+                }
+                bucket::pack_done(tx, bucket, hash)?;
+                if held.state == BucketState::Loading && bucket::missing_packs(tx, bucket)? == 0 {
+                    (held.state, held.unchecked) = (BucketState::Open, true);
+                    bucket::put(tx, &held)?;
+                    settle(tx, now, &held, &mut taken)?;
+                }
+            } else {
+                bucket::pack_done(tx, bucket, hash)?;
+            }
+            self.finish_taking(tx, &catalog, &mut taken)?;
+            Ok((taken.catalog, bucket::missing_pack(tx)?.is_some()))
+        })?;
+        if new_catalog {
+            self.renew_catalog()?;
+        }
+        Ok(more)
+    }
+
+    /// Buckets that came, are about to go, and went.
+    fn take_scope(&self, now: Now, catalog: &Catalog, answer: &PullAnswer) -> store::Result<bool> {
+        let granted = answer.granted.as_deref().unwrap_or_default();
+        let closing = answer.closing.as_deref().unwrap_or_default();
+        let removed = answer.removed.as_deref().unwrap_or_default();
+        if granted.is_empty() && closing.is_empty() && removed.is_empty() {
+            return Ok(false);
+        }
+        self.store.write(|tx| {
+            for number in removed {
+                if let Some(held) = bucket::by_number(tx, *number)? {
+                    bucket::delete(tx, &held.bucket)?;
+                    sweep_orphans(tx, catalog)?;
+                }
+            }
+            for closing in closing {
+                if let Some(mut held) = bucket::by_number(tx, closing.number)? {
+                    (held.state, held.closing_until_ms) = (BucketState::Closing, Some(closing.until_ms));
+                    bucket::put(tx, &held)?;
+                }
+            }
+            for granted in granted {
+                self.take_granted(tx, now, granted)?;
+            }
+            Ok(!granted.is_empty() || !removed.is_empty())
+        })
+    }
+
+    /// A bucket to start; one that the phone holds already is started again, and every own change it keeps is sent again.
+    fn take_granted(&self, tx: &Transaction<'_>, now: Now, granted: &Granted) -> store::Result<()> {
+        let known = bucket::get(tx, &granted.bucket)?;
+        let mut held = HeldBucket {
+            bucket: granted.bucket,
+            number: granted.number,
+            state: BucketState::Loading,
+            cursor: granted.as_of,
+            durable_seq: 0,
+            closing_until_ms: None,
+            load: known.map_or(1, |known| known.load),
+            unchecked: true,
+        };
+        let goes_on =
+            known.is_some_and(|known| known.state == BucketState::Loading && known.cursor.epoch == granted.as_of.epoch);
+        if known.is_some_and(|known| known.state != BucketState::Loading) {
+            held.load += 1;
+            bucket::distrust(tx, &granted.bucket)?;
+            if pending::requeue(tx, &granted.bucket)? > 0 {
+                let again = pending::to_send(tx, usize::MAX)?;
+                let again = again.iter().filter(|pending| pending.receipted);
+                self.outbox_append(again.map(|pending| Entry::Save(Box::new(save_entry(pending)))).collect())?;
+            }
+        }
+        bucket::put_packs(tx, &granted.bucket, &granted.packs, !goes_on)?;
+        if bucket::missing_packs(tx, &granted.bucket)? == 0 {
+            held.state = BucketState::Open;
+        }
+        bucket::put(tx, &held)?;
+        let mut taken = Taken::default();
+        settle(tx, now, &held, &mut taken)?;
+        self.finish_taking(tx, &self.catalog(), &mut taken)
+    }
+
+    fn take_page(
+        &self,
+        tx: &Transaction<'_>,
+        now: Now,
+        catalog: &Catalog,
+        page: &BucketPage,
+    ) -> store::Result<Option<Taken>> {
+        let Some(mut held) = bucket::by_number(tx, page.number)? else { return Ok(None) };
+        let mut taken = Taken::default();
+        let rows = page.rows.as_deref().unwrap_or_default();
+        if rows.iter().any(|row| !matches!(row.kind, RowKind::CHANGE | RowKind::PUT | RowKind::REMOVE)) {
+            tracing::error!(bucket = %held.bucket, "a row of an unknown kind: the bucket stops until the app is updated");
+            held.state = BucketState::Stopped;
+            bucket::put(tx, &held)?;
+            return Ok(None);
+        }
+        for row in rows {
+            match (&row.touched, row.kind) {
+                (Some(touched), kind) if kind != RowKind::REMOVE => {
+                    self.take_record(tx, catalog, Some(&held), kind, touched, &mut taken)?;
+                }
+                _ => {
+                    bucket::remove_member(tx, &held.bucket, row.record)?;
+                    let follows = match &row.moved_to {
+                        Some(moved_to) => bucket::get(tx, moved_to)?.is_some(),
+                        None => false,
+                    };
+                    if follows {
+                        // It comes back in a bucket that is held; until then it stays.
+                        meta::put(tx, meta::ORPHANS, &true)?;
+                    } else {
+                        taken.touched.insert(row.record);
+                    }
+                }
+            }
+        }
+        if let Some(to) = page.to {
+            let until = held.closing_until_ms;
+            held.cursor = to;
+            held.state = if until.is_some() { BucketState::Closing } else { BucketState::Open };
+            held.unchecked = true;
+        }
+        held.durable_seq = held.durable_seq.max(page.durable_seq);
+        bucket::put(tx, &held)?;
+        settle(tx, now, &held, &mut taken)?;
+        self.finish_taking(tx, catalog, &mut taken)?;
+        Ok(Some(taken))
+    }
+
+    fn take_whole(
+        &self,
+        tx: &Transaction<'_>,
+        catalog: &Catalog,
+        request: &PullRequest,
+        answer: &PullAnswer,
+    ) -> store::Result<()> {
+        if request.whole.is_empty() {
+            return Ok(());
+        }
+        let mut taken = Taken::default();
+        for touched in answer.whole.as_deref().unwrap_or_default() {
+            if bucket::is_member(tx, touched.record)? {
+                self.take_record(tx, catalog, None, RowKind::PUT, touched, &mut taken)?;
+            }
+        }
+        for record in &request.whole {
+            settled::not_wanted(tx, *record)?;
+        }
+        self.finish_taking(tx, catalog, &mut taken)
+    }
+
+    /// Stores one record as it stands on the server.
+    fn take_record(
+        &self,
+        tx: &Transaction<'_>,
+        catalog: &Catalog,
+        held: Option<&HeldBucket>,
+        kind: RowKind,
+        touched: &Touched,
+        taken: &mut Taken,
+    ) -> store::Result<()> {
+        let record = touched.record;
+        let old = settled::get(tx, record)?;
+        let epoch = match held {
+            Some(held) => held.cursor.epoch,
+            None => old.as_ref().map_or(0, |old| old.epoch),
+        };
+        let ours_is_newer = old.as_ref().is_some_and(|old| is_newer(old, touched, epoch));
+        let settled = match old {
+            Some(old) if ours_is_newer => old,
+            old => {
+                let settled = merged(old.as_ref(), kind, touched, epoch);
+                settled::put(tx, &settled)?;
+                if settled.is_document() && !settled.heads.iter().all(|head| settled.contains(head)) {
+                    settled::want(tx, record)?;
+                }
+                settled
+            }
+        };
+        let sum = record::checksum(record, settled.generation, &settled.heads);
+        bucket::set_checksum(tx, record, sum)?;
+        if let Some(held) = held {
+            bucket::add_member(tx, &held.bucket, record, sum, held.load)?;
+        }
+        taken.catalog |= settled.collection == CATALOG;
+        for row in &touched.changes {
+            if quarantine::arrived(tx, row.intent)? > 0 {
+                taken.touched.insert(record);
+            }
+        }
+        let pending = pending::of_record(tx, record)?;
+        if pending.is_empty() {
+            return project_settled(tx, catalog, record, &settled.collection, &settled.shown);
+        }
+        taken.touched.insert(record);
+        self.look_for_fork(tx, &pending, &touched.changes, taken)
+    }
+
+    /// An own place in the own count that another change took: the database was copied.
+    fn look_for_fork(
+        &self,
+        tx: &Transaction<'_>,
+        pending: &[Pending],
+        changes: &[ChangeRow],
+        taken: &mut Taken,
+    ) -> store::Result<()> {
+        let positions: Vec<_> = changes
+            .iter()
+            .filter_map(|row| Built::from_trusted(&row.bytes).ok()?.position().ok().map(|at| (at.0, at.1, row.hash)))
+            .collect();
+        for own in pending {
+            let place = (own.actor, own.actor_seq);
+            let taken_by_other =
+                positions.iter().any(|(actor, seq, hash)| (*actor, *seq) == place && *hash != own.hash);
+            // An intent that was stored under another hash is told by its verdict.
+            let same_intent = changes.iter().any(|row| row.intent == own.intent.id);
+            if taken_by_other && !same_intent && own.stored_hash.is_none() && own.state != PendingState::Fallen {
+                taken.forked = true;
+                let fallen = Pending { state: PendingState::Fallen, attempts: own.attempts + 1, ..own.clone() };
+                pending::add(tx, &fallen)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges anew what is pending on touched records; what no longer stands is authored again later.
+    fn finish_taking(&self, tx: &Transaction<'_>, catalog: &Catalog, taken: &mut Taken) -> store::Result<()> {
+        if std::mem::take(&mut taken.forked) {
+            self.new_actor(tx)?;
+        }
+        for record in std::mem::take(&mut taken.touched) {
+            if let Some(loaded) = load(tx, record)? {
+                for pending in &loaded.pending {
+                    let waits = !matches!(pending.state, PendingState::Accepted | PendingState::Fallen);
+                    if waits && loaded.fallen.contains(&pending.place) {
+                        pending::add(tx, &Pending { state: PendingState::Fallen, ..pending.clone() })?;
+                    }
+                }
+            }
+            refresh(tx, catalog, record)?;
+        }
+        Ok(())
+    }
+
+    /// After an answer without more: members of an earlier start leave, checksums are compared, old work is let go.
+    /// Says whether a bucket has to be started again, and whether a catalog may have left.
+    fn compare(&self, tx: &Transaction<'_>, now: Now, catalog: &Catalog) -> store::Result<(bool, bool)> {
+        let (mut restarted, mut swept) = (false, false);
+        for mut held in bucket::all(tx)? {
+            let comparable = matches!(held.state, BucketState::Open | BucketState::Closing);
+            if !comparable || !held.unchecked {
+                continue;
+            }
+            if bucket::sweep(tx, &held)? > 0 {
+                swept = true;
+                meta::put(tx, meta::ORPHANS, &true)?;
+            }
+            held.unchecked = false;
+            let (sum, records) = bucket::sum(tx, &held.bucket)?;
+            if sum != held.cursor.checksum {
+                tracing::error!(bucket = %held.bucket, records, "the checksum differs from the server's");
+                held.unchecked = true;
+                if self.restarts.fetch_add(1, Ordering::AcqRel) < MAX_RESTARTS {
+                    restarted = true;
+                    bucket::distrust(tx, &held.bucket)?;
+                    held.load += 1;
+                    (held.state, held.cursor) = (BucketState::Loading, Cursor::default());
+                }
+            }
+            bucket::put(tx, &held)?;
+            let before_ms = now.wall_ms.saturating_sub(KEEP_MS);
+            pending::forget_kept(tx, &held.bucket, held.cursor.epoch, held.durable_seq, before_ms)?;
+        }
+        if meta::get::<bool>(tx, meta::ORPHANS)? == Some(true) {
+            sweep_orphans(tx, catalog)?;
+            meta::put(tx, meta::ORPHANS, &false)?;
+        }
+        pending::forget_closed(tx, now.wall_ms.saturating_sub(KEEP_MS))?;
+        Ok((restarted, swept))
+    }
+
+    /// Takes up a catalog that arrived: titles, order and search of every record are made anew by it.
+    fn renew_catalog(&self) -> store::Result<()> {
+        let before = self.catalog().version;
+        self.load_catalog()?;
+        let catalog = self.catalog();
+        if catalog.version == before {
+            return Ok(());
+        }
+        for records in self.store.read(view::records)?.chunks(1000) {
+            self.store.write(|tx| {
+                for record in records {
+                    if let Some(loaded) = load(tx, *record)? {
+                        project(tx, &catalog, &loaded)?;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the phone has the record as it stood later: a pack may be older than what another bucket brought.
+fn is_newer(old: &Settled, touched: &Touched, epoch: u64) -> bool {
+    let known =
+        || old.is_document() && old.heads != touched.heads && touched.heads.iter().all(|head| old.contains(head));
+    old.epoch == epoch && (old.generation > touched.generation || (old.generation == touched.generation && known()))
+}
+
+fn merged(old: Option<&Settled>, kind: RowKind, touched: &Touched, epoch: u64) -> Settled {
+    let mut changes = touched.changes.clone();
+    let goes_on =
+        |old: &&Settled| old.generation == touched.generation && (old.epoch == epoch || kind == RowKind::CHANGE);
+    if let Some(old) = old.filter(goes_on) {
+        let told: BTreeSet<_> = changes.iter().map(|row| row.hash).collect();
+        let mut all: Vec<_> = old.changes.iter().filter(|row| !told.contains(&row.hash)).cloned().collect();
+        all.append(&mut changes);
+        changes = all;
+    }
+    Settled {
+        record: touched.record,
+        collection: touched.collection.clone(),
+        generation: touched.generation,
+        fmt: touched.fmt,
+        home: touched.home,
+        epoch,
+        heads: touched.heads.clone(),
+        shown: touched.values.clone(),
+        changes,
+    }
+}
+
+/// Own changes whose row the bucket's cursor has reached are settled; those of an epoch that is over are sent again.
+fn settle(tx: &Transaction<'_>, now: Now, held: &HeldBucket, taken: &mut Taken) -> store::Result<()> {
+    if held.state == BucketState::Loading {
+        return Ok(());
+    }
+    for own in pending::reached(tx, &held.bucket, held.cursor.epoch, held.cursor.log_seq)? {
+        taken.touched.insert(own.record);
+        if own.via.is_some_and(|via| via.epoch == held.cursor.epoch) {
+            pending::keep(tx, &own, now.wall_ms)?;
+        } else {
+            let again = Pending { state: PendingState::Queued, via: None, stored_hash: None, receipted: true, ..own };
+            pending::add(tx, &again)?;
+        }
+    }
+    Ok(())
+}
+
+/// Records that are in no bucket leave, unless work is pending on them: then they are hidden.
+fn sweep_orphans(tx: &Transaction<'_>, catalog: &Catalog) -> store::Result<()> {
+    for record in settled::orphans(tx)? {
+        refresh(tx, catalog, record)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! What can go wrong, as the app has to act on it.
+
+use std::collections::BTreeMap;
+
+use gridpass_core::sync::Failure;
+
+use crate::host::HostError;
+use crate::outbox::OutboxError;
+use crate::store::StoreError;
+
+/// What can go wrong. Each variant is something else that the app does next; no variant holds anything about a person.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// Scan an enrolment code: there is no enrolment, or the server does not take this device any more.
+    #[error("enrol again: {code}")]
+    Enrol {
+        /// Why, as a stable code.
+        code: String,
+    },
+    /// Ask for the PIN.
+    #[error("locked: {code}")]
+    Locked {
+        /// Why, as a stable code.
+        code: String,
+    },
+    /// Try again later; nothing was lost.
+    #[error("try again later: {code}")]
+    Later {
+        /// Why, as a stable code.
+        code: String,
+        /// How long to wait, in milliseconds.
+        after_ms: u32,
+    },
+    /// Show the problems at their fields; what was typed is kept by the caller.
+    #[error("{} problems in what was typed", problems.len())]
+    Input {
+        /// What is wrong, in the order of the form.
+        problems: Vec<Problem>,
+    },
+    /// Go back: what was asked for is not on this phone.
+    #[error("not on this phone")]
+    NotFound,
+    /// Update the app.
+    #[error("the server or the stored data needs a newer app")]
+    Update,
+    /// Free space, restart, or offer the rescue.
+    #[error("the phone's storage failed while: {step}")]
+    Storage {
+        /// What was tried.
+        step: String,
+        /// Whether the database is damaged: opening the phone again sets it aside and rebuilds it.
+        damaged: bool,
+    },
+    /// Report it.
+    #[error("a defect of the program in: {step}")]
+    Bug {
+        /// Where.
+        step: String,
+    },
+}
+
+/// One problem of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The key of the field, if it is about one.
+    pub key: Option<String>,
+    /// A stable code; its text is in the catalog or among the app's resources.
+    pub code: String,
+    /// What the text names; words of the catalog, never a value.
+    pub args: BTreeMap<String, String>,
+}
+
+impl Problem {
+    /// A problem of one field.
+    pub(crate) fn at(key: &str, code: &str) -> Self {
+        Self { key: Some(key.to_owned()), code: code.to_owned(), args: BTreeMap::new() }
+    }
+
+    /// A problem of the whole form.
+    pub(crate) fn of_form(code: &str) -> Self {
+        Self { key: None, code: code.to_owned(), args: BTreeMap::new() }
+    }
+}
+
+impl ApiError {
+    pub(crate) fn bug(step: &str) -> Self {
+        Self::Bug { step: step.to_owned() }
+    }
+
+    pub(crate) fn input(problem: Problem) -> Self {
+        Self::Input { problems: vec![problem] }
+    }
+
+    /// What a failed sync asks of the app.
+    pub(crate) fn of_sync(failure: Failure, code: &str, after_ms: u32) -> Self {
+        let code = code.to_owned();
+        match failure {
+            Failure::NoAnswer | Failure::Busy | Failure::Protocol => Self::Later { code, after_ms },
+            Failure::Unauthorized | Failure::DeviceRefused => Self::Enrol { code },
+            Failure::UpdateApp => Self::Update,
+            Failure::Storage => Self::Storage { step: code, damaged: false },
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Newer { .. } => Self::Update,
+            StoreError::WrongKey => Self::Locked { code: "wrong_key".to_owned() },
+            StoreError::Damaged { step } => Self::Storage { step: step.to_owned(), damaged: true },
+            StoreError::Sqlite { step, .. } | StoreError::Io { step } => {
+                Self::Storage { step: step.to_owned(), damaged: false }
+            }
+            StoreError::Host(error) => error.into(),
+            StoreError::Outbox(error) => error.into(),
+            StoreError::Refused(error) => *error,
+        }
+    }
+}
+
+impl From<OutboxError> for ApiError {
+    fn from(error: OutboxError) -> Self {
+        Self::Storage { step: error.to_string(), damaged: false }
+    }
+}
+
+impl From<HostError> for ApiError {
+    fn from(error: HostError) -> Self {
+        Self::Storage { step: error.step, damaged: false }
+    }
+}

@@ -1,0 +1,143 @@
+//! The phone an app holds: its parts, and what they share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use gridpass_core::catalog::Catalog;
+use gridpass_core::id::{ActorId, IntentId};
+use gridpass_core::record::ShownValues;
+use gridpass_core::record::plain;
+use gridpass_core::sync::Engine;
+use rusqlite::Connection;
+
+use crate::error::ApiError;
+use crate::host::Host;
+use crate::outbox::{Entry, Outbox, OutboxError};
+use crate::secrets::{DeviceKey, Enrolment};
+use crate::store::{self, Store, locked, meta, pending, settled};
+use crate::transport::Transport;
+
+/// One enrolment on one phone. Cheap to clone; all clones are the same phone.
+#[derive(Clone)]
+pub struct Phone {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What every part of the phone uses.
+pub(crate) struct Inner {
+    pub folder: PathBuf,
+    pub host: Host,
+    pub store: Store,
+    /// Locked only by who holds the store's writer, or by nobody else.
+    pub outbox: Mutex<Outbox>,
+    pub enrolment: Mutex<Enrolment>,
+    pub device: DeviceKey,
+    pub transport: Arc<dyn Transport>,
+    /// One sync at a time; the engine remembers failures between them.
+    pub engine: tokio::sync::Mutex<Engine>,
+    pub token: Mutex<Option<String>>,
+    /// The server has not been told the actor the phone now writes as.
+    pub untold_actor: AtomicBool,
+    /// How often this sync started a bucket again because its checksum differed.
+    pub restarts: AtomicU32,
+    pub catalog: RwLock<Arc<Catalog>>,
+    /// Counts commits, so that live lists know when to look.
+    pub commits: tokio::sync::watch::Sender<u64>,
+}
+
+/// The clocks at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    pub wall_ms: i64,
+    pub monotonic_ms: i64,
+}
+
+impl Inner {
+    pub fn now(&self) -> Result<Now, ApiError> {
+        Ok(Now { wall_ms: self.host.clock.wall_ms()?, monotonic_ms: self.host.clock.monotonic_ms()? })
+    }
+
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn enrolment(&self) -> Enrolment {
+        locked(&self.enrolment).clone()
+    }
+
+    /// The actor of this database file.
+    pub fn actor(&self, db: &Connection) -> store::Result<ActorId> {
+        let nonce = meta::nonce(db)?.ok_or_else(|| ApiError::bug("database without a nonce"))?;
+        Ok(nonce.actor(&self.device.signing.public()))
+    }
+
+    pub fn intent_id(&self, now: Now) -> Result<IntentId, ApiError> {
+        Ok(IntentId::new(now.wall_ms, self.host.random()?))
+    }
+
+    /// Something was committed: live lists look again.
+    pub fn committed(&self) {
+        self.commits.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Writes entries to the outbox and waits until they are durable.
+    pub fn outbox_append(&self, entries: Vec<Entry>) -> Result<(), OutboxError> {
+        let nonce = || self.host.random().map_err(|_| OutboxError::Io { step: "randomness" });
+        locked(&self.outbox).append(entries, &self.device.signing, nonce)
+    }
+
+    /// Lets go of the entries that are stored elsewhere: handed in, or superseded. A failure is no loss: the entries
+    /// stay and the next trim takes them.
+    pub fn outbox_trim(&self) -> Result<(), ApiError> {
+        Ok(self.store.write(|tx| {
+            let intents: BTreeSet<_> = pending::intents(tx)?.into_iter().collect();
+            let drafts: BTreeSet<_> = store::draft::all(tx)?.into_iter().map(|draft| draft.id).collect();
+            let mut outbox = locked(&self.outbox);
+            let newest: BTreeMap<_, _> = outbox
+                .entries()
+                .filter_map(|entry| match entry {
+                    Entry::Draft(draft) => Some((draft.id, draft.changed_ms)),
+                    _ => None,
+                })
+                .collect();
+            outbox.trim(|entry| match entry {
+                Entry::Save(save) => intents.contains(&save.intent.id),
+                Entry::Draft(draft) => drafts.contains(&draft.id) && newest.get(&draft.id) == Some(&draft.changed_ms),
+                Entry::DraftGone(_) => false,
+            })?;
+            Ok(())
+        })?)
+    }
+
+    /// Takes the newest catalog the server has sent; the host's until then.
+    pub fn load_catalog(&self) -> Result<(), ApiError> {
+        let records = self.store.read(|db| settled::plain_records(db, CATALOG))?;
+        let newest = records.iter().filter_map(|(_, shown)| catalog_of(shown)).max_by_key(|catalog| catalog.version);
+        if let Some(newest) = newest.filter(|newest| newest.version > self.host.catalog.version) {
+            *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(newest);
+        }
+        Ok(())
+    }
+}
+
+/// The collection by which catalogs reach phones.
+pub(crate) const CATALOG: &str = "catalog";
+
+/// The catalog in a record of [`CATALOG`]: `version`, and `file/<name>` with the text of each file.
+fn catalog_of(shown: &ShownValues) -> Option<Catalog> {
+    let values = plain(shown);
+    let version = u32::try_from(values.get("version")?.as_int()?).ok()?;
+    let files: Vec<_> = values
+        .iter()
+        .filter_map(|(key, value)| Some((format!("{}.toml", key.strip_prefix("file/")?), value.as_str()?)))
+        .collect();
+    match Catalog::parse(&files) {
+        Ok(catalog) => Some(Catalog { version, ..catalog }),
+        Err(errors) => {
+            tracing::error!(version, errors = errors.len(), "a catalog from the server cannot be read");
+            None
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Driving a sync: the engine says what comes next, this carries it out.
+
+use std::sync::atomic::Ordering;
+
+use gridpass_core::id::{ActorId, BatchId};
+use gridpass_core::sync::{self, Effect, Event, Failure, Outcome};
+use gridpass_core::wire::{
+    self, BucketCursor, Challenge, ChallengeAnswer, PullAnswer, PullRequest, PushAnswer, PushRequest, Token,
+    TokenRequest, WireError,
+};
+use minicbor::{Decode, Encode};
+use serde::Deserialize;
+
+use crate::edit::push_item;
+use crate::error::ApiError;
+use crate::phone::{Inner, Phone};
+use crate::store::bucket::BucketState;
+use crate::store::pending::{self, Batch, PendingState};
+use crate::store::{self, StoreError, bucket, locked, meta, settled};
+use crate::transport::{Request, Response, TransportError};
+
+/// The largest answer about enrolment and tokens, in bytes.
+pub(crate) const SMALL_ANSWER: usize = 1 << 20;
+/// The largest unpacked answer to a push, in bytes.
+const PUSH_ANSWER: usize = 4 << 20;
+/// The largest unpacked answer to a pull, and the largest pack, in bytes.
+const PULL_ANSWER: usize = 64 << 20;
+
+/// How a sync ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncReport {
+    /// Whether all was sent and all was fetched; otherwise the next sync goes on.
+    pub complete: bool,
+    /// How many changes wait on this phone.
+    pub unsent: u32,
+    /// When the app should sync again if nobody asks before, in milliseconds.
+    pub next_sync_after_ms: u32,
+}
+
+/// An answer that is not what was asked for.
+pub(crate) struct Answered {
+    pub status: u16,
+    pub code: String,
+    pub failure: Failure,
+}
+
+impl Phone {
+    /// Sends what waits and fetches what is new. Giving up the future is safe at any moment; what was stored stays.
+    pub async fn sync(&self) -> Result<SyncReport, ApiError> {
+        let inner = &self.inner;
+        let mut engine = inner.engine.lock().await;
+        if inner.untold_actor.load(Ordering::Acquire) {
+            engine.forget_token();
+        }
+        inner.store.write(|tx| pending::move_all(tx, PendingState::Waits, PendingState::Queued).map(|_| ()))?;
+        inner.restarts.store(0, Ordering::Release);
+        let mut event = Event::Begin;
+        let mut code = String::new();
+        loop {
+            let random = u64::from_le_bytes(inner.host.random()?);
+            let step = match engine.handle(event, random) {
+                Effect::Authenticate => inner.authenticate().await,
+                Effect::Push => inner.push().await,
+                Effect::Pull => inner.pull().await,
+                Effect::FetchPack => inner.fetch_pack().await,
+                Effect::Reauthor => inner.reauthor().map_err(|error| inner.stopped(&error)),
+                Effect::Finish(finish) => {
+                    inner.committed();
+                    if let Outcome::Failed(failure) = finish.outcome {
+                        return Err(ApiError::of_sync(failure, &code, finish.next_sync_after_ms));
+                    }
+                    let now = inner.now()?;
+                    inner.store.write(|tx| meta::put(tx, meta::SYNCED_MS, &now.wall_ms))?;
+                    let unsent = inner.store.read(unsent)?;
+                    return Ok(SyncReport {
+                        complete: finish.outcome == Outcome::UpToDate && unsent == 0,
+                        unsent,
+                        next_sync_after_ms: finish.next_sync_after_ms,
+                    });
+                }
+            };
+            event = step.unwrap_or_else(|stop| {
+                code = stop.code;
+                Event::Failed(stop.failure)
+            });
+        }
+    }
+}
+
+/// How many changes are not stored on the server.
+pub(crate) fn unsent(db: &rusqlite::Connection) -> store::Result<u32> {
+    let states = [PendingState::Queued, PendingState::Fallen, PendingState::Waits, PendingState::Unknown];
+    states.into_iter().try_fold(0, |sum, state| Ok(sum + pending::count(db, state)?))
+}
+
+/// Why a step ended a sync.
+pub(crate) struct Stop {
+    failure: Failure,
+    code: String,
+}
+
+impl From<TransportError> for Stop {
+    fn from(error: TransportError) -> Self {
+        let (failure, code) = match error {
+            TransportError::NoAnswer => (Failure::NoAnswer, "no_answer"),
+            TransportError::Flight => (Failure::NoAnswer, "flight"),
+            TransportError::WrongServer => (Failure::DeviceRefused, "wrong_server"),
+            TransportError::TooLarge => (Failure::Protocol, "answer_too_large"),
+        };
+        Self { failure, code: code.to_owned() }
+    }
+}
+
+impl From<Answered> for Stop {
+    fn from(answered: Answered) -> Self {
+        Self { failure: answered.failure, code: answered.code }
+    }
+}
+
+/// A request that got no answer while nothing was at stake.
+pub(crate) fn no_answer(error: TransportError) -> ApiError {
+    let stop = Stop::from(error);
+    ApiError::of_sync(stop.failure, &stop.code, 5_000)
+}
+
+#[derive(Deserialize, Default)]
+struct ErrorBody {
+    #[serde(default)]
+    code: String,
+}
+
+/// Reads an answer, or says what its status asks for.
+pub(crate) fn answered<T: for<'b> Decode<'b, ()>>(response: &Response, limit: usize) -> Result<T, Answered> {
+    let status = response.status;
+    if status == 200 {
+        return wire::unpack(&response.body, limit).map_err(|error| Answered {
+            status,
+            code: match error {
+                WireError::TooLarge { .. } => "answer_too_large".to_owned(),
+                WireError::Malformed(_) => "answer_malformed".to_owned(),
+            },
+            failure: Failure::Protocol,
+        });
+    }
+    let body: ErrorBody = serde_json::from_slice(&response.body).unwrap_or_default();
+    let code = if body.code.is_empty() { format!("http_{status}") } else { body.code };
+    let failure = match (status, code.as_str()) {
+        (_, "device_revoked" | "device_unknown" | "unknown_device") => Failure::DeviceRefused,
+        (_, "update_app") | (426, _) => Failure::UpdateApp,
+        (401, _) => Failure::Unauthorized,
+        (408 | 425 | 429 | 500.., _) => Failure::Busy,
+        _ => Failure::Protocol,
+    };
+    Err(Answered { status, code, failure })
+}
+
+impl Inner {
+    /// What a failure of the phone's own storage does to a sync.
+    fn stopped(&self, error: &StoreError) -> Stop {
+        self.mark_damaged(error);
+        tracing::error!(%error, "a sync stopped at the phone's storage");
+        Stop { failure: Failure::Storage, code: "sync".to_owned() }
+    }
+
+    async fn post<A: for<'b> Decode<'b, ()>>(&self, path: &str, body: Vec<u8>, limit: usize) -> Result<A, Stop> {
+        let response = self.exchange(path, Some(body), limit).await?;
+        Ok(answered(&response, limit)?)
+    }
+
+    async fn exchange(&self, path: &str, body: Option<Vec<u8>>, limit: usize) -> Result<Response, Stop> {
+        let token = locked(&self.token).clone();
+        let response = self.transport.send(Request { path: path.to_owned(), body, token, limit }).await?;
+        if let Some(server_ms) = response.server_ms {
+            let ahead = self.host.clock.wall_ms().unwrap_or(server_ms).saturating_sub(server_ms);
+            let stored = self.store.write(|tx| meta::put(tx, meta::AHEAD_MS, &ahead));
+            stored.map_err(|error| self.stopped(&error))?;
+        }
+        Ok(response)
+    }
+
+    async fn authenticate(&self) -> Result<Event, Stop> {
+        *locked(&self.token) = None;
+        let enrolment = self.enrolment();
+        let device = enrolment.device;
+        let challenge = wire::pack(&Challenge { device });
+        let challenge: ChallengeAnswer = self.post("/sync/v1/challenge", challenge, SMALL_ANSWER).await?;
+        let message = TokenRequest::message(device, &challenge.challenge, &enrolment.nonces);
+        let request = TokenRequest {
+            device,
+            key: self.device.signing.id(),
+            challenge: challenge.challenge,
+            nonces: enrolment.nonces,
+            app_version: self.host.app_version.clone(),
+            signature: self.device.signing.sign(&message),
+        };
+        let token: Token = self.post("/sync/v1/token", wire::pack(&request), SMALL_ANSWER).await?;
+        self.store.write(|tx| meta::put(tx, meta::GRANTS, &token.grants)).map_err(|error| self.stopped(&error))?;
+        *locked(&self.token) = Some(token.token);
+        self.untold_actor.store(false, Ordering::Release);
+        Ok(Event::Authenticated)
+    }
+
+    async fn push(&self) -> Result<Event, Stop> {
+        let batch = self.store.write(|tx| self.next_batch(tx)).map_err(|error| self.stopped(&error))?;
+        let Some(batch) = batch else { return Ok(Event::NothingToPush) };
+        let response = self.exchange("/sync/v1/push", Some(batch.body.clone()), PUSH_ANSWER).await?;
+        let answer: PushAnswer = match answered(&response, PUSH_ANSWER) {
+            Ok(answer) => answer,
+            Err(refused) => {
+                if matches!(refused.status, 400 | 413 | 415 | 422) {
+                    // The batch as a whole will never be taken; its items go into a new one.
+                    self.store.write(|tx| pending::close_batches(tx)).map_err(|error| self.stopped(&error))?;
+                }
+                return Err(refused.into());
+            }
+        };
+        let progress = self.take_verdicts(&batch, &answer).map_err(|error| self.stopped(&error))?;
+        self.outbox_trim().map_err(|_| Stop { failure: Failure::Storage, code: "outbox".to_owned() })?;
+        self.committed();
+        Ok(Event::Pushed { progress })
+    }
+
+    /// The batch without an answer, or a new one of what waits, signed and stored.
+    fn next_batch(&self, tx: &rusqlite::Transaction<'_>) -> store::Result<Option<Batch>> {
+        if let Some(open) = pending::open_batch(tx)? {
+            return Ok(Some(open));
+        }
+        let waiting = pending::to_send(tx, wire::MAX_PUSH_ITEMS)?;
+        let mut actors: Vec<ActorId> = Vec::new();
+        let mut items = Vec::with_capacity(waiting.len());
+        for pending in &waiting {
+            items.push(push_item(pending, &mut actors)?);
+        }
+        items.truncate(sync::batch(items.iter().map(|item| item.size())));
+        if items.is_empty() {
+            return Ok(None);
+        }
+        let now = self.now()?;
+        let id = BatchId::new(now.wall_ms, self.host.random()?);
+        let signature = self.device.signing.sign(&PushRequest::message(self.enrolment().device, id, &items));
+        let places = waiting.iter().zip(&items).map(|(pending, item)| (pending.place, item.change.hash)).collect();
+        let request = PushRequest {
+            batch: id,
+            key: self.device.signing.id(),
+            actors,
+            items,
+            signature,
+            sent_ms: now.wall_ms,
+            sent_monotonic_ms: now.monotonic_ms,
+        };
+        let batch = Batch { id, body: wire::pack(&request), items: places };
+        pending::put_batch(tx, &batch)?;
+        Ok(Some(batch))
+    }
+
+    async fn pull(&self) -> Result<Event, Stop> {
+        let request = self.store.read(pull_request).map_err(|error| self.stopped(&error))?;
+        let answer: PullAnswer = self.post("/sync/v1/pull", packed(&request), PULL_ANSWER).await?;
+        let event = self.take_pull(&request, &answer).map_err(|error| self.stopped(&error))?;
+        self.committed();
+        Ok(event)
+    }
+
+    async fn fetch_pack(&self) -> Result<Event, Stop> {
+        let missing = self.store.read(bucket::missing_pack).map_err(|error| self.stopped(&error))?;
+        let Some((bucket, hash, size)) = missing else { return Ok(Event::PackStored { more: false }) };
+        let limit = usize::try_from(size).unwrap_or(usize::MAX).min(PULL_ANSWER);
+        let response = self.exchange(&format!("/sync/v1/packs/{hash}"), None, limit).await?;
+        match response.status {
+            200 if *blake3::hash(&response.body).as_bytes() == hash.0 => {}
+            200 => return Err(Stop { failure: Failure::Protocol, code: "pack_altered".to_owned() }),
+            404 | 410 => return Ok(Event::PackGone),
+            _ => {
+                return match answered::<PullAnswer>(&response, limit) {
+                    Err(answered) => Err(answered.into()),
+                    Ok(_) => Err(Stop { failure: Failure::Protocol, code: "pack".to_owned() }),
+                };
+            }
+        }
+        let pack = wire::unpack(&response.body, PULL_ANSWER)
+            .map_err(|_| Stop { failure: Failure::Protocol, code: "pack_malformed".to_owned() })?;
+        let more = self.take_pack(&bucket, &hash, &pack).map_err(|error| self.stopped(&error))?;
+        self.committed();
+        Ok(Event::PackStored { more })
+    }
+}
+
+fn packed<T: Encode<()>>(message: &T) -> Vec<u8> {
+    wire::pack(message)
+}
+
+/// How far the phone has come in each bucket that has a cursor, and which records it wants whole.
+fn pull_request(db: &rusqlite::Connection) -> store::Result<PullRequest> {
+    let mut buckets = Vec::new();
+    for held in bucket::all(db)?.iter().filter(|held| held.state != BucketState::Loading) {
+        let pending = pending::count_in(db, &held.bucket)?;
+        buckets.push(BucketCursor { bucket: held.number, cursor: held.cursor, pending });
+    }
+    Ok(PullRequest { buckets, whole: settled::wanted(db)? })
+}

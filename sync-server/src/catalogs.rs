@@ -1,0 +1,61 @@
+//! All published versions of the catalog.
+
+use gridpass_core::bucket::BucketClass;
+use gridpass_core::catalog::{Catalog, Collection, Level, NoFacts, Policy};
+use gridpass_core::record::check::KeyRule;
+use gridpass_core::wire::Reason;
+use gridpass_core::{Value, Values};
+
+/// All published versions, oldest first. Keys and types are never reused, so a key that any version knows is known.
+pub struct Catalogs(Vec<Catalog>);
+
+impl Catalogs {
+    /// From the versions, in any order.
+    pub fn new(mut versions: Vec<Catalog>) -> Self {
+        versions.sort_by_key(|catalog| catalog.version);
+        Self(versions)
+    }
+
+    /// The newest version's number; 0 before the first.
+    pub fn newest(&self) -> u32 {
+        self.0.last().map_or(0, |catalog| catalog.version)
+    }
+
+    fn all(&self, collection: &str) -> impl Iterator<Item = &Collection> {
+        self.0.iter().rev().filter_map(move |catalog| catalog.collection(collection))
+    }
+
+    /// The class of a collection's bucket; none for a collection nobody has published.
+    pub fn class(&self, collection: &str) -> Option<BucketClass> {
+        self.all(collection).next().map(|found| found.bucket)
+    }
+
+    /// The policy of a key, by the newest version that knows it.
+    pub fn policy(&self, collection: &str, key: &str) -> Option<Policy> {
+        self.all(collection).find_map(|found| found.key(key)).map(|form| form.policy)
+    }
+
+    /// Whether any version knows the key and takes the value there.
+    pub fn key_rule(&self, collection: &str, key: &str, value: &Value) -> Result<KeyRule, Reason> {
+        let mut refusal = Reason::new("unknown_collection");
+        for found in self.all(collection) {
+            match found.check_op(key, value) {
+                Ok(()) => return Ok(KeyRule { once: found.key(key).is_some_and(|form| form.write_once()) }),
+                Err(error) => refusal = Reason::at(error.code, &error.field),
+            }
+        }
+        Err(refusal)
+    }
+
+    /// What the rules of the item's version say against a record; soft on the server.
+    pub fn findings(&self, version: u32, collection: &str, values: &Values, now_ms: i64) -> Vec<Reason> {
+        let named = self.0.iter().find(|catalog| catalog.version == version).and_then(|c| c.collection(collection));
+        let Some(rules) = named.or_else(|| self.all(collection).next()) else { return Vec::new() };
+        let findings = rules.check(values, &NoFacts(now_ms));
+        findings
+            .into_iter()
+            .filter(|finding| finding.level == Level::Error)
+            .map(|finding| Reason::at(&finding.code, &finding.at))
+            .collect()
+    }
+}

@@ -1,0 +1,93 @@
+//! Settings: one TOML file, read once. Every setting has a default that works.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Deserialize;
+
+/// The settings of `gridpass.toml` in the data folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where `serve` listens.
+    pub listen: SocketAddr,
+    /// The address phones use, `https://…` without a path.
+    pub url: String,
+    /// The name of the district, shown on phones.
+    pub district: String,
+    /// How long after its end an assignment still brings work in, in hours.
+    pub grace_hours: u32,
+    /// How long phones wait between syncs that nobody asks for, in seconds.
+    pub sync_every_s: u32,
+    /// How long an enrolment code is good, in hours.
+    pub enrol_code_hours: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8443)),
+            url: "https://localhost:8443".into(),
+            district: "GridPass".into(),
+            grace_hours: 72,
+            sync_every_s: 300,
+            enrol_code_hours: 72,
+        }
+    }
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("gridpass.toml cannot be read: {0}")]
+    File(std::io::Error),
+    /// The file says something that is no setting.
+    #[error("gridpass.toml: {0}")]
+    Setting(String),
+}
+
+impl Config {
+    /// Reads `gridpass.toml` in the folder; without one all defaults hold.
+    pub fn read(folder: &Path) -> Result<Self, ConfigError> {
+        let config: Self = match std::fs::read_to_string(folder.join("gridpass.toml")) {
+            Ok(text) => toml::from_str(&text).map_err(|error| ConfigError::Setting(error.to_string()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::default(),
+            Err(error) => return Err(ConfigError::File(error)),
+        };
+        if !config.url.starts_with("https://") {
+            return Err(ConfigError::Setting("url: must start with https://, phones take nothing else".into()));
+        }
+        Ok(config)
+    }
+}
+
+/// The limits that requests are held to.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long after its end an assignment still brings work in, in milliseconds.
+    pub grace_ms: i64,
+    /// How long phones wait between syncs that nobody asks for, in milliseconds.
+    pub next_sync_after_ms: u32,
+    /// The most rows of one pull answer.
+    pub pull_rows: usize,
+    /// How many records a pack holds.
+    pub pack_records: usize,
+    /// How long a token is good, in milliseconds.
+    pub token_ms: i64,
+    /// How long a challenge is good, in milliseconds.
+    pub challenge_ms: i64,
+}
+
+impl From<&Config> for Limits {
+    fn from(config: &Config) -> Self {
+        Self {
+            grace_ms: i64::from(config.grace_hours) * 3_600_000,
+            next_sync_after_ms: config.sync_every_s.saturating_mul(1000),
+            pull_rows: 500,
+            pack_records: 500,
+            token_ms: 3_600_000,
+            challenge_ms: 60_000,
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Applying commits: change, log rows, record, tickets, quarantine and audit of one commit together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gridpass_core::bucket::Bucket;
+use gridpass_core::id::{ChangeHash, RecordId};
+use gridpass_core::record;
+use gridpass_core::wire::{self, RowKind};
+use rusqlite::{Connection, params};
+
+use super::{DbError, backend, bucket_number, join_hashes, optional, rows};
+use crate::log::{Audit, BatchProof, Commit, NewChange, Outcome, Quarantined, RecordWrite, Stored, Write};
+
+pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError> {
+    commits
+        .into_iter()
+        .map(|commit| {
+            let outcome = match &commit.write {
+                Write::Record(write) => apply_record(connection, now_ms, write)?,
+                Write::Quarantine(item) => keep(connection, now_ms, item)?,
+                Write::Batch(proof) => keep_proof(connection, now_ms, proof)?,
+            };
+            if let Outcome::Stored(_) = outcome {
+                audit(connection, now_ms, &commit.audit)?;
+            }
+            Ok(outcome)
+        })
+        .collect()
+}
+
+pub(super) fn audit(connection: &Connection, now_ms: i64, audit: &Audit) -> Result<(), DbError> {
+    execute(
+        connection,
+        "writing the audit",
+        "INSERT INTO audit (at, user, device, action, object, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            now_ms,
+            audit.user.map(|id| id.0),
+            audit.device.map(|id| id.0),
+            audit.action,
+            audit.object,
+            audit.detail
+        ],
+    )
+}
+
+struct Standing {
+    generation: u32,
+    heads: Vec<u8>,
+    checksum: i64,
+    home: u32,
+}
+
+fn apply_record(connection: &Connection, now_ms: i64, write: &RecordWrite) -> Result<Outcome, DbError> {
+    const STEP: &str = "writing a record";
+    let mut statement = connection
+        .prepare_cached("SELECT generation, heads, checksum, home FROM record WHERE id = ?1")
+        .map_err(backend(STEP))?;
+    let standing = optional(
+        statement.query_row([write.record.0], |row| {
+            Ok(Standing { generation: row.get(0)?, heads: row.get(1)?, checksum: row.get(2)?, home: row.get(3)? })
+        }),
+        STEP,
+    )?;
+    let same = match (&standing, &write.base) {
+        (None, None) => true,
+        (Some(standing), Some(base)) => {
+            standing.generation == base.generation
+                && standing.heads == join_hashes(&base.heads)
+                && bucket_number(connection, base.home)? == Some(standing.home)
+        }
+        _ => false,
+    };
+    if !same || intent_taken(connection, write)? {
+        return Ok(Outcome::Stale);
+    }
+
+    let checksum = record::checksum(write.record, write.generation, &write.heads).cast_signed();
+    let home = number_of(connection, write.home)?;
+    let after: BTreeMap<u32, Bucket> = std::iter::once(write.home)
+        .chain(write.also.iter().copied())
+        .map(|bucket| Ok((number_of(connection, bucket)?, bucket)))
+        .collect::<Result<_, DbError>>()?;
+    let before: BTreeSet<u32> = rows(
+        connection,
+        STEP,
+        "SELECT bucket FROM record_bucket WHERE record = ?1 AND until IS NULL",
+        [write.record.0],
+        |row| row.get(0),
+    )?
+    .into_iter()
+    .collect();
+
+    let mut stored = Stored { time_ms: now_ms, ..Stored::default() };
+    let all: BTreeSet<u32> = before.iter().copied().chain(after.keys().copied()).collect();
+    for number in all {
+        let entered = !before.contains(&number) || write.changes.is_empty();
+        let kinds: Vec<(RowKind, Option<ChangeHash>)> = match after.contains_key(&number) {
+            false => vec![(RowKind::REMOVE, None)],
+            true if entered => vec![(RowKind::PUT, write.heads.first().copied())],
+            true => write.changes.iter().map(|change| (RowKind::CHANGE, Some(change.built.hash))).collect(),
+        };
+        let was = standing.as_ref().filter(|_| before.contains(&number)).map_or(0, |standing| standing.checksum);
+        let is = if after.contains_key(&number) { checksum } else { 0 };
+        let Taken { first, sum, mut chain } = take_rows(connection, number, kinds.len(), is.wrapping_sub(was))?;
+        for (log_seq, (kind, hash)) in (first..).zip(kinds) {
+            chain = link(chain, write.record, write.generation, kind, hash);
+            execute(
+                connection,
+                STEP,
+                "INSERT INTO log (bucket, log_seq, record, generation, kind, change_hash, moved_to, checksum_after,
+                 chain)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                params![
+                    number,
+                    log_seq,
+                    write.record.0,
+                    write.generation,
+                    kind.0,
+                    hash.map(|hash| hash.0),
+                    (kind == RowKind::REMOVE).then_some(home),
+                    sum,
+                    chain
+                ],
+            )?;
+            if let Some(bucket) = after.get(&number) {
+                stored.last.retain(|(known, _)| known != bucket);
+                stored.last.push((*bucket, log_seq.cast_unsigned()));
+            }
+            if let (true, Some(hash)) = (number == home && kind == RowKind::CHANGE, hash) {
+                stored.home.push((hash, log_seq.cast_unsigned()));
+            }
+        }
+        execute(connection, STEP, "UPDATE bucket SET chain = ?2 WHERE number = ?1", params![number, chain])?;
+        if number == home && entered {
+            let put = write.changes.iter().map(|change| (change.built.hash, first.cast_unsigned()));
+            stored.home.extend(put);
+        }
+        distribute(connection, now_ms, write, number, home, before.contains(&number), after.contains_key(&number))?;
+    }
+
+    for (change, (_, log_seq)) in write.changes.iter().zip(&stored.home) {
+        insert_change(connection, now_ms, write, change, home, log_seq.cast_signed())?;
+    }
+    execute(
+        connection,
+        STEP,
+        "INSERT INTO record (id, collection, generation, fmt, heads, shown, checksum, home)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, fmt = excluded.fmt, heads = excluded.heads,
+         shown = excluded.shown, checksum = excluded.checksum, home = excluded.home",
+        params![
+            write.record.0,
+            write.collection,
+            write.generation,
+            write.fmt,
+            join_hashes(&write.heads),
+            wire::encode(&write.shown),
+            checksum,
+            home
+        ],
+    )?;
+    tickets(connection, now_ms, write)?;
+    Ok(Outcome::Stored(stored))
+}
+
+/// Whether one of the intents is stored for the record already: somebody was faster with the same save.
+fn intent_taken(connection: &Connection, write: &RecordWrite) -> Result<bool, DbError> {
+    const STEP: &str = "looking for an intent";
+    let mut statement =
+        connection.prepare_cached("SELECT 1 FROM change WHERE record = ?1 AND intent = ?2").map_err(backend(STEP))?;
+    for change in &write.changes {
+        if statement.exists(params![write.record.0, change.intent.0]).map_err(backend(STEP))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The number of a bucket, which is made if it is new.
+fn number_of(connection: &Connection, bucket: Bucket) -> Result<u32, DbError> {
+    if let Some(number) = bucket_number(connection, bucket)? {
+        return Ok(number);
+    }
+    const STEP: &str = "making a bucket";
+    execute(connection, STEP, "INSERT INTO bucket (name) VALUES (?1)", [bucket.to_bytes()])?;
+    u32::try_from(connection.last_insert_rowid()).map_err(|_| DbError::Damaged { table: "bucket" })
+}
+
+/// Rows of a bucket's log that were taken: the first, the bucket's checksum after all, its chain before the first.
+struct Taken {
+    first: i64,
+    sum: i64,
+    chain: i64,
+}
+
+fn take_rows(connection: &Connection, number: u32, count: usize, difference: i64) -> Result<Taken, DbError> {
+    const STEP: &str = "taking log rows";
+    let count = i64::try_from(count).map_err(|_| DbError::Damaged { table: "log" })?;
+    let mut statement = connection
+        .prepare_cached("SELECT head, checksum, chain FROM bucket WHERE number = ?1")
+        .map_err(backend(STEP))?;
+    let (head, checksum, chain): (i64, i64, i64) =
+        statement.query_row([number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(backend(STEP))?;
+    let sum = checksum.wrapping_add(difference);
+    execute(
+        connection,
+        STEP,
+        "UPDATE bucket SET head = ?2, checksum = ?3 WHERE number = ?1",
+        params![number, head + count, sum],
+    )?;
+    Ok(Taken { first: head + 1, sum, chain })
+}
+
+/// The chain after a row, from the chain before it.
+pub(super) fn link(before: i64, record: RecordId, generation: u32, kind: RowKind, hash: Option<ChangeHash>) -> i64 {
+    let mut hasher = blake3::Hasher::new_derive_key("gridpass log chain v1");
+    hasher
+        .update(&before.to_be_bytes())
+        .update(record.as_bytes())
+        .update(&generation.to_be_bytes())
+        .update(&[kind.0])
+        .update(&hash.map_or([0; 32], |hash| hash.0));
+    let mut bytes = [0; 8];
+    hasher.finalize_xof().fill(&mut bytes);
+    i64::from_be_bytes(bytes)
+}
+
+fn distribute(
+    connection: &Connection,
+    now_ms: i64,
+    write: &RecordWrite,
+    number: u32,
+    home: u32,
+    before: bool,
+    after: bool,
+) -> Result<(), DbError> {
+    const STEP: &str = "distributing a record";
+    if before && !after {
+        execute(
+            connection,
+            STEP,
+            "UPDATE record_bucket SET until = ?3 WHERE record = ?1 AND bucket = ?2 AND until IS NULL",
+            params![write.record.0, number, now_ms],
+        )?;
+    }
+    if after && !before {
+        execute(
+            connection,
+            STEP,
+            "INSERT INTO record_bucket (record, bucket, home, since) VALUES (?1, ?2, ?3,
+             max(?4, coalesce((SELECT max(since) + 1 FROM record_bucket WHERE record = ?1 AND bucket = ?2), 0)))",
+            params![write.record.0, number, number == home, now_ms],
+        )?;
+    }
+    Ok(())
+}
+
+fn insert_change(
+    connection: &Connection,
+    now_ms: i64,
+    write: &RecordWrite,
+    new: &NewChange,
+    home: u32,
+    log_seq: i64,
+) -> Result<(), DbError> {
+    execute(
+        connection,
+        "writing a change",
+        "INSERT INTO change (record, generation, hash, fmt, actor, actor_seq, start_op, max_op, deps, bytes, role,
+         device, user, intent, intent_kind, visit, grant_id, catalog_version, recv_time, device_time, corrected_time,
+         batch, bucket, log_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+         ?23, ?24)",
+        params![
+            write.record.0,
+            write.generation,
+            new.built.hash.0,
+            write.fmt,
+            new.change.actor.0,
+            new.change.actor_seq.cast_signed(),
+            new.change.start_op.cast_signed(),
+            new.change.max_op().cast_signed(),
+            join_hashes(&new.change.deps),
+            new.built.bytes(),
+            new.by.role.0,
+            new.by.device.map(|id| id.0),
+            new.by.user.map(|id| id.0),
+            new.intent.0,
+            new.intent_kind.0,
+            new.visit.map(|id| id.0),
+            new.by.grant.map(|id| id.0),
+            new.catalog_version,
+            now_ms,
+            new.device_ms,
+            new.corrected_ms,
+            new.batch.map(|id| id.0),
+            home,
+            log_seq
+        ],
+    )
+}
+
+fn tickets(connection: &Connection, now_ms: i64, write: &RecordWrite) -> Result<(), DbError> {
+    const STEP: &str = "writing tickets";
+    for key in &write.decided {
+        execute(
+            connection,
+            STEP,
+            "UPDATE ticket SET closed = ?3 WHERE record = ?1 AND key = ?2 AND closed IS NULL",
+            params![write.record.0, key, now_ms],
+        )?;
+    }
+    for ticket in &write.tickets {
+        execute(
+            connection,
+            STEP,
+            "INSERT INTO ticket (id, record, key, kind, detail, opened) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![ticket.id.0, write.record.0, ticket.key, ticket.kind, ticket.detail, now_ms],
+        )?;
+    }
+    Ok(())
+}
+
+fn keep(connection: &Connection, now_ms: i64, item: &Quarantined) -> Result<Outcome, DbError> {
+    execute(
+        connection,
+        "keeping an item",
+        "INSERT INTO quarantine (ticket, record, generation, hash, intent, device, user, item, actor, reason,
+         blocked_by, recv_time)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT (record, generation, hash, device) DO NOTHING",
+        params![
+            item.ticket.0,
+            item.record.0,
+            item.generation,
+            item.hash.0,
+            item.intent.0,
+            item.device.0,
+            item.user.0,
+            item.item,
+            item.actor.map(|id| id.0),
+            wire::encode(&item.reason),
+            item.blocked_by.map(|id| id.0),
+            now_ms
+        ],
+    )?;
+    Ok(Outcome::Stored(Stored { time_ms: now_ms, ..Stored::default() }))
+}
+
+fn keep_proof(connection: &Connection, now_ms: i64, proof: &BatchProof) -> Result<Outcome, DbError> {
+    execute(
+        connection,
+        "keeping a signature",
+        "INSERT INTO batch (device, id, key_id, recv_time, digest, signature) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (device, id, digest) DO NOTHING",
+        params![proof.device.0, proof.batch.0, proof.key.0, now_ms, proof.digest, proof.signature],
+    )?;
+    Ok(Outcome::Stored(Stored { time_ms: now_ms, ..Stored::default() }))
+}
+
+pub(super) fn execute(
+    connection: &Connection,
+    step: &'static str,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<(), DbError> {
+    let mut statement = connection.prepare_cached(sql).map_err(backend(step))?;
+    statement.execute(params).map(|_| ()).map_err(backend(step))
+}

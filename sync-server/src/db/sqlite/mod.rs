@@ -1,0 +1,365 @@
+//! SQLite: the default database. One writer thread with group commit, readers that never wait for it.
+
+mod commit;
+mod people;
+mod push;
+mod read;
+mod verify;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use gridpass_core::bucket::Bucket;
+use gridpass_core::id::{ActorId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UserId};
+use gridpass_core::wire::{BucketCursor, Cursor, Nonce, Role, Touched};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OpenFlags, Row, Transaction};
+
+use super::{
+    AssignmentRow, BucketRead, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef, Manifest,
+    NewPack, Principal, PushFacts,
+};
+use crate::log::{Audit, Commit, Outcome};
+use writer::Writer;
+
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/001_truth.sql")];
+
+/// The database of a server in one file.
+pub struct Sqlite {
+    path: PathBuf,
+    epoch: u64,
+    // Closed before the writer, which as the last one folds the write-ahead log into the file.
+    readers: Mutex<Vec<Connection>>,
+    writer: Writer,
+}
+
+/// How a database file was found when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// As it was left.
+    AsLeft,
+    /// Behind the marker beside it: an older copy was put in its place. The epoch was renewed.
+    Older,
+}
+
+impl Sqlite {
+    /// Opens the database in `folder`, making it if there is none. `fresh_epoch` is used where a new epoch is due.
+    ///
+    /// Beside the file lies a marker with the epoch and the sum of all heads. A database behind its marker was put back
+    /// from a copy: sequence numbers that phones have seen would be given out again, so the epoch is renewed.
+    pub fn open(folder: &Path, fresh_epoch: u64) -> Result<(Self, Opened), DbError> {
+        let path = folder.join("gridpass.sqlite");
+        let marker = folder.join("heads");
+        let mut connection = Connection::open(&path).map_err(backend("opening"))?;
+        configure(&connection)?;
+        migrate(&mut connection)?;
+        let stored: Option<i64> = meta(&connection, "epoch")?;
+        let (seen_epoch, seen_heads) = writer::read_marker(&marker).unwrap_or_default();
+        let behind = stored.is_some_and(|epoch| {
+            epoch.cast_unsigned() == seen_epoch && writer::sum_of_heads(&connection).is_ok_and(|sum| sum < seen_heads)
+        });
+        let (epoch, opened) = match stored {
+            Some(epoch) if !behind => (epoch.cast_unsigned(), Opened::AsLeft),
+            Some(_) => (fresh_epoch, Opened::Older),
+            None => (fresh_epoch, Opened::AsLeft),
+        };
+        connection
+            .execute(
+                "INSERT INTO meta (key, value) VALUES ('epoch', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                [epoch.cast_signed()],
+            )
+            .map_err(backend("storing the epoch"))?;
+        let writer = Writer::start(connection, marker, epoch)?;
+        Ok((Self { path, epoch, writer, readers: Mutex::new(Vec::new()) }, opened))
+    }
+
+    /// The newest time that was ever recorded, in milliseconds since 1970; the server's clock never goes behind it.
+    pub fn last_time(&self) -> Result<i64, DbError> {
+        self.read("reading the last time", |tx| Ok(meta(tx, "last_time")?.unwrap_or(0)))
+    }
+
+    fn with_reader<T>(&self, run: impl FnOnce(&mut Connection) -> Result<T, DbError>) -> Result<T, DbError> {
+        let pooled = self.readers.lock().ok().and_then(|mut readers| readers.pop());
+        let mut connection = match pooled {
+            Some(connection) => connection,
+            None => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let connection = Connection::open_with_flags(&self.path, flags).map_err(backend("opening to read"))?;
+                connection.set_prepared_statement_cache_capacity(64);
+                connection
+            }
+        };
+        let result = run(&mut connection);
+        if let Ok(mut readers) = self.readers.lock() {
+            readers.push(connection);
+        }
+        result
+    }
+
+    /// Runs a read in one transaction, so that all of it sees the same moment.
+    fn read<T>(
+        &self,
+        step: &'static str,
+        run: impl FnOnce(&Transaction<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        self.with_reader(|connection| {
+            let transaction = connection.transaction().map_err(backend(step))?;
+            run(&transaction)
+        })
+    }
+}
+
+fn configure(connection: &Connection) -> Result<(), DbError> {
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
+             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
+        )
+        .map_err(backend("configuring"))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), DbError> {
+    let step = backend("migrating");
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&step)?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(DbError::NewerSchema { found, known });
+    }
+    for (number, sql) in (1u32..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+        let transaction = connection.transaction().map_err(&step)?;
+        transaction.execute_batch(sql).map_err(&step)?;
+        transaction.pragma_update(None, "user_version", number).map_err(&step)?;
+        transaction.commit().map_err(&step)?;
+    }
+    Ok(())
+}
+
+/// The error of a failing step. SQLite's messages name tables and columns, never what is in them.
+fn backend(step: &'static str) -> impl Fn(rusqlite::Error) -> DbError {
+    move |error| DbError::Backend { step, cause: error.to_string() }
+}
+
+fn meta<T: FromSql>(connection: &Connection, key: &str) -> Result<Option<T>, DbError> {
+    optional(connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)), "reading meta")
+}
+
+fn optional<T>(result: rusqlite::Result<T>, step: &'static str) -> Result<Option<T>, DbError> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+        Err(error) => Err(backend(step)(error)),
+    }
+}
+
+/// Hashes lie one after the other in one column.
+fn join_hashes(hashes: &[ChangeHash]) -> Vec<u8> {
+    hashes.iter().flat_map(|hash| hash.0).collect()
+}
+
+fn split_hashes(bytes: &[u8], table: &'static str) -> Result<Vec<ChangeHash>, DbError> {
+    match bytes.len() % 32 {
+        0 => Ok(bytes.chunks_exact(32).filter_map(|hash| ChangeHash::try_from(hash).ok()).collect()),
+        _ => Err(DbError::Damaged { table }),
+    }
+}
+
+/// A column that holds the bytes of an id, hash or bucket.
+fn named<T: for<'a> TryFrom<&'a [u8]>>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    let bytes = row.get_ref(column)?.as_blob()?;
+    T::try_from(bytes)
+        .map_err(|_| rusqlite::Error::InvalidColumnType(0, column.to_owned(), rusqlite::types::Type::Blob))
+}
+
+fn named_or_null<T: for<'a> TryFrom<&'a [u8]>>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
+    match row.get_ref(column)?.as_blob_or_null()? {
+        Some(_) => named(row, column).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn bucket_number(connection: &Connection, bucket: Bucket) -> Result<Option<u32>, DbError> {
+    let mut statement =
+        connection.prepare_cached("SELECT number FROM bucket WHERE name = ?1").map_err(backend("finding a bucket"))?;
+    optional(statement.query_row([bucket.to_bytes()], |row| row.get(0)), "finding a bucket")
+}
+
+impl Database for Sqlite {
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn commit(&self, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError> {
+        self.writer.run("committing", now_ms, move |connection| commit::apply(connection, now_ms, commits))
+    }
+
+    fn push_facts(&self, _: &Principal, _: i64, items: &[ItemRef]) -> Result<PushFacts, DbError> {
+        self.read("looking up a push", |tx| push::facts(tx, items))
+    }
+
+    fn pull(
+        &self,
+        _: &Principal,
+        _: i64,
+        scope: &[Bucket],
+        cursors: &[BucketCursor],
+        limit: usize,
+    ) -> Result<Vec<BucketRead>, DbError> {
+        self.read("pulling", |tx| read::pull(tx, self.epoch, scope, cursors, limit))
+    }
+
+    fn whole(&self, _: &Principal, _: i64, scope: &[Bucket], records: &[RecordId]) -> Result<Vec<Touched>, DbError> {
+        self.read("reading whole records", |tx| read::whole(tx, scope, records))
+    }
+
+    fn bucket_records(
+        &self,
+        _: &Principal,
+        _: i64,
+        bucket: Bucket,
+        size: usize,
+        take: &mut dyn FnMut(Vec<Touched>) -> Result<(), DbError>,
+    ) -> Result<Cursor, DbError> {
+        self.read("reading a bucket", |tx| read::bucket_records(tx, self.epoch, bucket, size, take))
+    }
+
+    fn manifest(&self, _: &Principal, _: i64, bucket: Bucket) -> Result<Option<Manifest>, DbError> {
+        self.read("reading a manifest", |tx| read::manifest(tx, self.epoch, bucket))
+    }
+
+    fn put_manifest(&self, now_ms: i64, bucket: Bucket, as_of: Cursor, packs: Vec<NewPack>) -> Result<(), DbError> {
+        self.writer.run("storing packs", now_ms, move |connection| {
+            read::put_manifest(connection, now_ms, bucket, as_of, &packs)
+        })
+    }
+
+    fn pack(&self, _: &Principal, _: i64, scope: &[Bucket], hash: BlobHash) -> Result<Option<Vec<u8>>, DbError> {
+        self.read("reading a pack", |tx| read::pack(tx, scope, hash))
+    }
+
+    fn add_server_actors(&self, now_ms: i64, actors: &[(ActorId, Role)]) -> Result<(), DbError> {
+        let actors = actors.to_vec();
+        self.writer.run("noting the server's writers", now_ms, move |c| people::add_server_actors(c, now_ms, &actors))
+    }
+
+    fn assignments(&self, _: &Principal, _: i64, user: UserId) -> Result<Vec<AssignmentRow>, DbError> {
+        self.read("reading assignments", |tx| people::assignments(tx, user))
+    }
+
+    fn add_user(&self, now_ms: i64, id: UserId, login: &str, name: &str) -> Result<(), DbError> {
+        let (login, name) = (login.to_owned(), name.to_owned());
+        self.writer.run("adding a user", now_ms, move |c| people::add_user(c, now_ms, id, &login, &name))
+    }
+
+    fn user_by_login(&self, _: &Principal, _: i64, login: &str) -> Result<Option<UserId>, DbError> {
+        self.read("finding a user", |tx| people::user_by_login(tx, login))
+    }
+
+    fn add_grid(&self, now_ms: i64, id: GridId, unit: &[u8], code: &str, name: &str) -> Result<(), DbError> {
+        let (unit, code, name) = (unit.to_vec(), code.to_owned(), name.to_owned());
+        self.writer.run("adding a grid", now_ms, move |c| people::add_grid(c, now_ms, id, &unit, &code, &name))
+    }
+
+    fn grid_by_code(&self, _: &Principal, _: i64, code: &str) -> Result<Option<GridId>, DbError> {
+        self.read("finding a grid", |tx| people::grid_by_code(tx, code))
+    }
+
+    fn assign(&self, now_ms: i64, user: UserId, assignment: &AssignmentRow) -> Result<(), DbError> {
+        let assignment = assignment.clone();
+        self.writer.run("assigning", now_ms, move |c| people::assign(c, now_ms, user, &assignment))
+    }
+
+    fn add_enrol_code(&self, now_ms: i64, hash: [u8; 32], user: UserId, expires_ms: i64) -> Result<(), DbError> {
+        self.writer.run("giving out a code", now_ms, move |c| people::add_enrol_code(c, now_ms, hash, user, expires_ms))
+    }
+
+    fn enrol(
+        &self,
+        now_ms: i64,
+        code_hash: [u8; 32],
+        device: DeviceId,
+        public_key: &[u8],
+        nonce: Nonce,
+        app_version: &str,
+    ) -> Result<Result<EnrolledRow, EnrolRefusal>, DbError> {
+        let (public_key, app_version) = (public_key.to_vec(), app_version.to_owned());
+        self.writer.run("enrolling", now_ms, move |c| {
+            people::enrol(c, now_ms, code_hash, device, &public_key, nonce, &app_version)
+        })
+    }
+
+    fn device(&self, _: &Principal, _: i64, id: DeviceId) -> Result<Option<DeviceRow>, DbError> {
+        self.read("finding a phone", |tx| people::device(tx, id))
+    }
+
+    fn device_by_token(&self, now_ms: i64, token_hash: [u8; 32]) -> Result<Option<DeviceRow>, DbError> {
+        self.read("finding a token", |tx| people::device_by_token(tx, now_ms, token_hash))
+    }
+
+    fn add_challenge(
+        &self,
+        now_ms: i64,
+        device: DeviceId,
+        challenge: [u8; 32],
+        expires_ms: i64,
+    ) -> Result<(), DbError> {
+        self.writer.run("storing a challenge", now_ms, move |c| {
+            people::add_challenge(c, now_ms, device, challenge, expires_ms)
+        })
+    }
+
+    fn take_challenge(
+        &self,
+        now_ms: i64,
+        device: DeviceId,
+        challenge: &[u8],
+        token_hash: [u8; 32],
+        expires_ms: i64,
+        nonces: &[Nonce],
+        app_version: &str,
+    ) -> Result<bool, DbError> {
+        let (challenge, nonces, app_version) = (challenge.to_vec(), nonces.to_vec(), app_version.to_owned());
+        self.writer.run("giving out a token", now_ms, move |c| {
+            people::take_challenge(c, now_ms, device, &challenge, token_hash, expires_ms, &nonces, &app_version)
+        })
+    }
+
+    fn revoke(&self, now_ms: i64, device: DeviceId) -> Result<bool, DbError> {
+        self.writer.run("revoking a phone", now_ms, move |c| people::revoke(c, now_ms, device))
+    }
+
+    fn audit(&self, now_ms: i64, audit: Audit) -> Result<(), DbError> {
+        self.writer.run("writing the audit", now_ms, move |c| commit::audit(c, now_ms, &audit))
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), DbError> {
+        let mut target = Connection::open(to).map_err(backend("opening the copy"))?;
+        self.with_reader(|source| {
+            let backup = rusqlite::backup::Backup::new(source, &mut target).map_err(backend("starting the copy"))?;
+            backup.run_to_completion(1024, std::time::Duration::ZERO, None).map_err(backend("copying"))
+        })
+    }
+
+    fn verify(&self, _: &Principal, _: i64, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
+        self.read("verifying", |tx| verify::verify(tx, found))
+    }
+
+    fn trace(&self, _: &Principal, _: i64, record: RecordId) -> Result<Vec<serde_json::Value>, DbError> {
+        self.read("tracing", |tx| verify::trace(tx, record))
+    }
+}
+
+/// Rows of a statement, collected.
+fn rows<T>(
+    connection: &Connection,
+    step: &'static str,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, DbError> {
+    let mut statement = connection.prepare_cached(sql).map_err(backend(step))?;
+    let found = statement.query_map(params, read).map_err(backend(step))?;
+    found.collect::<rusqlite::Result<_>>().map_err(backend(step))
+}

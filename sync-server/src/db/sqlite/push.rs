@@ -1,0 +1,157 @@
+//! What the checks of a push need, looked up in one read.
+
+use std::collections::BTreeSet;
+
+use gridpass_core::bucket::Bucket;
+use gridpass_core::id::RecordId;
+use gridpass_core::wire;
+use rusqlite::{Connection, Row, params};
+
+use super::{DbError, backend, named, named_or_null, optional, rows, split_hashes};
+use crate::db::{ChangeMeta, ItemRef, Known, PushFacts, RecordFacts, RecordRow, StoredChange};
+
+pub(super) fn facts(connection: &Connection, items: &[ItemRef]) -> Result<PushFacts, DbError> {
+    let mut facts = PushFacts::default();
+    for item in items {
+        facts.items.push(known(connection, item)?);
+    }
+    for record in items.iter().map(|item| item.record).collect::<BTreeSet<_>>() {
+        facts.records.insert(record, record_facts(connection, record)?);
+    }
+    Ok(facts)
+}
+
+/// By hash among changes and quarantine, then by intent among changes.
+fn known(connection: &Connection, item: &ItemRef) -> Result<Known, DbError> {
+    const STEP: &str = "looking for a change";
+    const COLUMNS: &str = "SELECT c.hash, b.name AS home, c.log_seq, c.recv_time
+                           FROM change c JOIN bucket b ON b.number = c.bucket";
+    let by_hash = format!("{COLUMNS} WHERE c.record = ?1 AND c.generation = ?2 AND c.hash = ?3");
+    let mut statement = connection.prepare_cached(&by_hash).map_err(backend(STEP))?;
+    let found = optional(statement.query_row(params![item.record.0, item.generation, item.hash.0], stored), STEP)?;
+    if let Some(found) = found {
+        return Ok(Known::Stored(found));
+    }
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT ticket, reason, blocked_by FROM quarantine WHERE record = ?1 AND generation = ?2 AND hash = ?3",
+        )
+        .map_err(backend(STEP))?;
+    let kept = statement.query_row(params![item.record.0, item.generation, item.hash.0], |row| {
+        Ok((named(row, "ticket")?, row.get::<_, Vec<u8>>("reason")?, named_or_null(row, "blocked_by")?))
+    });
+    if let Some((ticket, reason, blocked_by)) = optional(kept, STEP)? {
+        let reason = wire::decode(&reason).map_err(|_| DbError::Damaged { table: "quarantine" })?;
+        return Ok(Known::Quarantined { ticket, reason, blocked_by });
+    }
+    let by_intent = format!("{COLUMNS} WHERE c.record = ?1 AND c.intent = ?2");
+    let mut statement = connection.prepare_cached(&by_intent).map_err(backend(STEP))?;
+    let found = optional(statement.query_row(params![item.record.0, item.intent.0], stored), STEP)?;
+    Ok(found.map_or(Known::New, Known::Stored))
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<StoredChange> {
+    Ok(StoredChange {
+        hash: named(row, "hash")?,
+        home: named(row, "home")?,
+        log_seq: row.get::<_, i64>("log_seq")?.cast_unsigned(),
+        time_ms: row.get("recv_time")?,
+    })
+}
+
+fn record_facts(connection: &Connection, record: RecordId) -> Result<RecordFacts, DbError> {
+    const STEP: &str = "reading a record";
+    let row = record_row(connection, record)?;
+    let changes = match &row {
+        Some(row) => changes(connection, record, row.generation)?,
+        None => Vec::new(),
+    };
+    let newest = newest(connection, record)?;
+    let quarantined = rows(
+        connection,
+        STEP,
+        "SELECT hash, ticket FROM quarantine WHERE record = ?1 AND closed IS NULL",
+        [record.0],
+        |row| Ok((named(row, "hash")?, named(row, "ticket")?)),
+    )?;
+    let open = rows(
+        connection,
+        STEP,
+        "SELECT DISTINCT key FROM ticket WHERE record = ?1 AND closed IS NULL",
+        [record.0],
+        |row| row.get(0),
+    )?;
+    Ok(RecordFacts { row, changes, newest, quarantined: quarantined.into_iter().collect(), open })
+}
+
+/// A record's row with the buckets that distribute it.
+pub(super) fn record_row(connection: &Connection, record: RecordId) -> Result<Option<RecordRow>, DbError> {
+    const STEP: &str = "reading a record";
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT r.collection, r.generation, r.fmt, r.heads, b.name AS home
+             FROM record r JOIN bucket b ON b.number = r.home WHERE r.id = ?1",
+        )
+        .map_err(backend(STEP))?;
+    let found = statement.query_row([record.0], |row| {
+        Ok((
+            row.get("collection")?,
+            row.get("generation")?,
+            row.get("fmt")?,
+            row.get::<_, Vec<u8>>("heads")?,
+            named(row, "home")?,
+        ))
+    });
+    let Some((collection, generation, fmt, heads, home)) = optional(found, STEP)? else { return Ok(None) };
+    let also: Vec<Bucket> = newest(connection, record)?.into_iter().map(|(bucket, _)| bucket).collect();
+    Ok(Some(RecordRow {
+        collection,
+        generation,
+        fmt,
+        heads: split_hashes(&heads, "record")?,
+        home,
+        also: also.into_iter().filter(|bucket| *bucket != home).collect(),
+    }))
+}
+
+/// Of each bucket that distributes a record now, the record's newest row.
+fn newest(connection: &Connection, record: RecordId) -> Result<Vec<(Bucket, u64)>, DbError> {
+    rows(
+        connection,
+        "reading newest rows",
+        "SELECT b.name, (SELECT max(log_seq) FROM log l WHERE l.bucket = rb.bucket AND l.record = rb.record) AS seq
+         FROM record_bucket rb JOIN bucket b ON b.number = rb.bucket
+         WHERE rb.record = ?1 AND rb.until IS NULL ORDER BY rb.home DESC, rb.bucket",
+        [record.0],
+        |row| Ok((named(row, "name")?, row.get::<_, Option<i64>>("seq")?.unwrap_or(0).cast_unsigned())),
+    )
+}
+
+/// All changes of a record, in the order they were stored.
+pub(super) fn changes(connection: &Connection, record: RecordId, generation: u32) -> Result<Vec<ChangeMeta>, DbError> {
+    rows(
+        connection,
+        "reading changes",
+        "SELECT hash, bytes, actor, role, user, device, corrected_time, intent FROM change
+         WHERE record = ?1 AND generation = ?2 ORDER BY recv_time, max_op, hash",
+        params![record.0, generation],
+        change_meta,
+    )
+}
+
+pub(super) fn change_meta(row: &Row<'_>) -> rusqlite::Result<ChangeMeta> {
+    Ok(ChangeMeta {
+        row: wire::ChangeRow {
+            hash: named(row, "hash")?,
+            bytes: row.get("bytes")?,
+            author: wire::Author {
+                role: wire::Role(row.get("role")?),
+                user: named_or_null(row, "user")?,
+                device: named_or_null(row, "device")?,
+            },
+            time_ms: row.get("corrected_time")?,
+            intent: named(row, "intent")?,
+        },
+        actor: named(row, "actor")?,
+    })
+}

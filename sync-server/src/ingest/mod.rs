@@ -1,0 +1,18 @@
+//! Taking in a push: looks up the facts, runs the checks, prepares commits, and turns outcomes into verdicts.
+
+mod batch;
+mod rights;
+mod time;
+
+pub use batch::push;
+pub use rights::{Rights, scope};
+pub use time::corrected_ms;
+
+use gridpass_core::id::ChangeHash;
+use gridpass_core::record::ShownValues;
+use gridpass_core::wire;
+
+/// The head of a record of plain values: the hash of the values.
+pub fn plain_head(shown: &ShownValues) -> ChangeHash {
+    ChangeHash(*blake3::hash(&wire::encode(shown)).as_bytes())
+}

@@ -1,0 +1,109 @@
+//! The server's keys, in a folder of their own outside the database.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use gridpass_core::id::{hex, unhex};
+use gridpass_core::seal::{OpeningKey, SigningKey, key_id};
+use gridpass_core::wire::PublicKeys;
+use rcgen::PublicKeyData;
+use sha2::{Digest, Sha256};
+
+/// All keys of a server.
+pub struct Keys {
+    /// Signs receipts.
+    pub signing: SigningKey,
+    /// Opens what phones seal.
+    pub opening: OpeningKey,
+    /// The certificate chain, PEM.
+    pub tls_certificate: String,
+    /// The private key of the certificate, PEM.
+    pub tls_key: String,
+    /// The SHA-256 of the TLS key's SubjectPublicKeyInfo, which enrolment codes carry.
+    pub tls_pin: [u8; 32],
+}
+
+/// A key folder that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A file cannot be read or written.
+    #[error("{file}: {cause}")]
+    File {
+        /// The file.
+        file: String,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// A file that holds no such key.
+    #[error("{file} holds no key of this kind; put it back from the backup of the keys")]
+    NotAKey {
+        /// The file.
+        file: String,
+    },
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no randomness")]
+    NoRandomness,
+}
+
+impl Keys {
+    /// Opens the keys in a folder; those that are missing are made, readable by the owner only.
+    pub fn open(folder: &Path) -> Result<Self, KeyError> {
+        fs::create_dir_all(folder).map_err(|cause| KeyError::File { file: folder.display().to_string(), cause })?;
+        let signing = SigningKey::from_secret(&secret(&folder.join("signing.key"))?);
+        let opening = OpeningKey::from_secret(&secret(&folder.join("sealing.key"))?);
+        let (key_file, certificate_file) = (folder.join("tls.key"), folder.join("tls.crt"));
+        if !key_file.exists() {
+            let pair = rcgen::KeyPair::generate().map_err(|_| KeyError::NoRandomness)?;
+            let certificate = rcgen::CertificateParams::new(vec!["gridpass".to_owned(), "localhost".to_owned()])
+                .and_then(|params| params.self_signed(&pair))
+                .map_err(|_| KeyError::NoRandomness)?;
+            write_new(&key_file, &pair.serialize_pem())?;
+            write_new(&certificate_file, &certificate.pem())?;
+        }
+        let (tls_key, tls_certificate) = (read(&key_file)?, read(&certificate_file)?);
+        let pair = rcgen::KeyPair::from_pem(&tls_key)
+            .map_err(|_| KeyError::NotAKey { file: key_file.display().to_string() })?;
+        let tls_pin = Sha256::digest(pair.subject_public_key_info()).into();
+        Ok(Self { signing, opening, tls_certificate, tls_key, tls_pin })
+    }
+
+    /// What phones are told.
+    pub fn public(&self) -> PublicKeys {
+        PublicKeys {
+            signing_id: self.signing.id(),
+            signing: self.signing.public().to_vec(),
+            sealing_id: key_id(self.opening.public()),
+            sealing: self.opening.public().to_vec(),
+        }
+    }
+}
+
+/// Random bytes from the operating system.
+pub fn random<const N: usize>() -> Result<[u8; N], KeyError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| KeyError::NoRandomness)?;
+    Ok(bytes)
+}
+
+fn secret(file: &Path) -> Result<[u8; 32], KeyError> {
+    if !file.exists() {
+        write_new(file, &format!("{}\n", hex(&random::<32>()?)))?;
+    }
+    unhex(read(file)?.trim()).map_err(|_| KeyError::NotAKey { file: file.display().to_string() })
+}
+
+fn read(file: &Path) -> Result<String, KeyError> {
+    fs::read_to_string(file).map_err(|cause| KeyError::File { file: file.display().to_string(), cause })
+}
+
+fn write_new(file: &Path, text: &str) -> Result<(), KeyError> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(file)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .map_err(|cause| KeyError::File { file: file.display().to_string(), cause })
+}

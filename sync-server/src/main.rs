@@ -1,0 +1,161 @@
+//! The command line of the server.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on its streams")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use gridpass_core::id::{GrantId, GridId, RecordId, UserId};
+use gridpass_core::wire::EnrolCode;
+use gridpass_server::app::App;
+use gridpass_server::clock::Clock;
+use gridpass_server::db::{AssignmentRow, Principal};
+use gridpass_server::keys::random;
+use gridpass_server::serve::serve;
+
+#[derive(Parser)]
+#[command(version, about = "The GridPass sync server")]
+struct Cli {
+    /// The data folder: database, keys and gridpass.toml.
+    #[arg(long, env = "GRIDPASS_DATA", default_value = "data", global = true)]
+    data: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make the data folder, the keys and the database, and print the fingerprint of the TLS key.
+    Init,
+    /// Serve phones.
+    Serve,
+    /// Users.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Grids.
+    #[command(subcommand)]
+    Grid(GridCommand),
+    /// Phones.
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// Compare every stored row with what it must add up to.
+    Verify,
+    /// Print the way of every change of a record.
+    Trace {
+        /// The record.
+        record: RecordId,
+    },
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Make a user.
+    Add {
+        /// The login, unique.
+        login: String,
+        /// The name that is shown.
+        name: String,
+    },
+    /// Assign a user to a grid, from now on.
+    Assign {
+        /// The login.
+        login: String,
+        /// The grid's code.
+        grid: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum GridCommand {
+    /// Make a grid.
+    Add {
+        /// The code, unique.
+        code: String,
+        /// The name that is shown.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum DeviceCommand {
+    /// Print a one-time enrolment code for a user's phone.
+    Code {
+        /// The login.
+        login: String,
+    },
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("gridpass-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let app = App::open(&cli.data, Clock::system)?;
+    let now_ms = app.now_ms();
+    let user_of = |login: &str| -> Result<UserId, Box<dyn std::error::Error>> {
+        app.db.user_by_login(&Principal::SERVER, now_ms, login)?.ok_or_else(|| "login: no such user".into())
+    };
+    match cli.command {
+        Command::Init => println!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
+        Command::Serve => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let listen = app.config.listen;
+            runtime.block_on(async move {
+                let serving = serve(Arc::new(app), listen)?;
+                println!("listening on https://{}", serving.address);
+                tokio::signal::ctrl_c().await?;
+                serving.stop().await
+            })?;
+        }
+        Command::User(UserCommand::Add { login, name }) => {
+            let id = UserId::new(now_ms, random()?);
+            app.db.add_user(now_ms, id, &login, &name)?;
+            println!("{id}");
+        }
+        Command::User(UserCommand::Assign { login, grid }) => {
+            let user = user_of(&login)?;
+            let grid = app.db.grid_by_code(&Principal::SERVER, now_ms, &grid)?.ok_or("grid: no grid has this code")?;
+            let grant = GrantId(random()?);
+            let row = AssignmentRow { grant, grid, role: "worker".into(), from_ms: now_ms, to_ms: None };
+            app.db.assign(now_ms, user, &row)?;
+            println!("{grant}");
+        }
+        Command::Grid(GridCommand::Add { code, name }) => {
+            let id = GridId::new(now_ms, random()?);
+            app.db.add_grid(now_ms, id, &[], &code, &name)?;
+            println!("{id}");
+        }
+        Command::Device(DeviceCommand::Code { login }) => {
+            let user = user_of(&login)?;
+            let code = gridpass_core::id::hex(&random::<10>()?);
+            let until = now_ms + i64::from(app.config.enrol_code_hours) * 3_600_000;
+            app.db.add_enrol_code(now_ms, *blake3::hash(code.as_bytes()).as_bytes(), user, until)?;
+            println!("{}", EnrolCode { url: app.config.url.clone(), code, pin: app.keys.tls_pin });
+        }
+        Command::Verify => {
+            let mut faults = 0u64;
+            let rows = app.db.verify(&Principal::SERVER, now_ms, &mut |fault| {
+                faults += 1;
+                println!("{} {}: {}", fault.table, fault.row, fault.what);
+            })?;
+            println!("{rows} rows verified, {faults} faults");
+            return Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Trace { record } => {
+            let lines = app.db.trace(&Principal::SERVER, now_ms, record)?;
+            if lines.is_empty() {
+                return Err("record: no change of such a record is stored".into());
+            }
+            lines.iter().for_each(|line| println!("{line}"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

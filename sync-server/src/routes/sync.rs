@@ -1,0 +1,144 @@
+//! The sync protocol, version 1 (`docs/sync.md`, "Wire").
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::IntoResponse;
+use gridpass_core::id::{DeviceId, hex};
+use gridpass_core::wire::{
+    Challenge, ChallengeAnswer, EnrolRequest, Enrolled, Grant, PullAnswer, PullRequest, PushAnswer, PushRequest, Role,
+    Token, TokenRequest,
+};
+
+use super::packed::{Packed, Phone, blocking};
+use crate::app::App;
+use crate::db::{EnrolRefusal, Principal};
+use crate::error::ApiError;
+use crate::{ingest, keys, pull};
+
+const NO_RANDOMNESS: ApiError = ApiError::Internal("the operating system gives no randomness");
+
+/// `POST /sync/v1/enroll`
+pub async fn enroll(
+    State(app): State<Arc<App>>,
+    Packed(request): Packed<EnrolRequest>,
+) -> Result<Packed<Enrolled>, ApiError> {
+    if request.public_key.len() != 32 {
+        return Err(ApiError::bad("length", "public_key"));
+    }
+    if request.app_version.len() > 40 {
+        return Err(ApiError::bad("length", "app_version"));
+    }
+    blocking(move || {
+        let now_ms = app.now_ms();
+        let device = DeviceId::new(now_ms, keys::random().map_err(|_| NO_RANDOMNESS)?);
+        let code = *blake3::hash(request.code.as_bytes()).as_bytes();
+        let EnrolRequest { public_key, nonce, app_version, .. } = request;
+        match app.db.enrol(now_ms, code, device, &public_key, nonce, &app_version)? {
+            Ok(row) => Ok(Packed(Enrolled {
+                device: row.device,
+                user: row.user,
+                user_name: row.user_name,
+                keys: app.keys.public(),
+                district: app.config.district.clone(),
+            })),
+            Err(EnrolRefusal::UnknownOrExpired) => Err(ApiError::Forbidden("code_unknown_or_expired")),
+            Err(EnrolRefusal::Used) => Err(ApiError::Forbidden("code_used")),
+        }
+    })
+    .await
+}
+
+/// `POST /sync/v1/challenge`
+pub async fn challenge(
+    State(app): State<Arc<App>>,
+    Packed(request): Packed<Challenge>,
+) -> Result<Packed<ChallengeAnswer>, ApiError> {
+    blocking(move || {
+        let now_ms = app.now_ms();
+        known(&app, now_ms, request.device)?;
+        let challenge: [u8; 32] = keys::random().map_err(|_| NO_RANDOMNESS)?;
+        app.db.add_challenge(now_ms, request.device, challenge, now_ms + app.limits.challenge_ms)?;
+        Ok(Packed(ChallengeAnswer { challenge: challenge.to_vec() }))
+    })
+    .await
+}
+
+/// `POST /sync/v1/token`
+pub async fn token(
+    State(app): State<Arc<App>>,
+    Packed(request): Packed<TokenRequest>,
+) -> Result<Packed<Token>, ApiError> {
+    if request.nonces.len() > 100 {
+        return Err(ApiError::bad("too_many", "nonces"));
+    }
+    blocking(move || {
+        let now_ms = app.now_ms();
+        let device = known(&app, now_ms, request.device)?;
+        let message = TokenRequest::message(request.device, &request.challenge, &request.nonces);
+        gridpass_core::seal::verify(&device.public_key, &message, &request.signature)
+            .map_err(|_| ApiError::Forbidden("signature"))?;
+        let token = hex(&keys::random::<32>().map_err(|_| NO_RANDOMNESS)?);
+        let until_ms = now_ms + app.limits.token_ms;
+        let taken = app.db.take_challenge(
+            now_ms,
+            request.device,
+            &request.challenge,
+            *blake3::hash(token.as_bytes()).as_bytes(),
+            until_ms,
+            &request.nonces,
+            &request.app_version,
+        )?;
+        if !taken {
+            return Err(ApiError::Forbidden("challenge"));
+        }
+        let principal = Principal { user: Some(device.user), device: Some(device.id), grant: None, role: Role::DEVICE };
+        let grants = app.db.assignments(&principal, now_ms, device.user)?;
+        let grants = grants
+            .into_iter()
+            .filter(|assignment| assignment.counts_at(now_ms))
+            .map(|assignment| Grant { grant: assignment.grant, grid: assignment.grid })
+            .collect();
+        Ok(Packed(Token { token, until_ms, grants }))
+    })
+    .await
+}
+
+fn known(app: &App, now_ms: i64, device: DeviceId) -> Result<crate::db::DeviceRow, ApiError> {
+    let principal = Principal { device: Some(device), role: Role::DEVICE, ..Principal::SERVER };
+    match app.db.device(&principal, now_ms, device)? {
+        Some(device) if device.revoked.is_some() => Err(ApiError::Forbidden("revoked")),
+        Some(device) => Ok(device),
+        None => Err(ApiError::Forbidden("device_unknown")),
+    }
+}
+
+/// `POST /sync/v1/push`
+pub async fn push(
+    State(app): State<Arc<App>>,
+    Phone(device): Phone,
+    Packed(request): Packed<PushRequest>,
+) -> Result<Packed<PushAnswer>, ApiError> {
+    blocking(move || ingest::push(&app, &device, &request).map(Packed)).await
+}
+
+/// `POST /sync/v1/pull`
+pub async fn pull_rows(
+    State(app): State<Arc<App>>,
+    Phone(device): Phone,
+    Packed(request): Packed<PullRequest>,
+) -> Result<Packed<PullAnswer>, ApiError> {
+    blocking(move || pull::pull(&app, &device, &request).map(Packed)).await
+}
+
+/// `GET /sync/v1/packs/{hash}`
+pub async fn pack(
+    State(app): State<Arc<App>>,
+    Phone(device): Phone,
+    Path(hash): Path<String>,
+) -> Result<impl IntoResponse, ApiError> {
+    let hash = gridpass_core::id::unhex(&hash).map_err(|_| ApiError::bad("hash", "path"))?;
+    let bytes = blocking(move || pull::pack(&app, &device, gridpass_core::id::BlobHash(hash))).await?;
+    Ok(([(CONTENT_TYPE, "application/cbor+zstd"), (CACHE_CONTROL, "private, immutable")], bytes))
+}

@@ -1,0 +1,7 @@
+//! The server as its phones meet it, without the network: pushes, pulls, restores, damage.
+
+mod copies;
+mod hand;
+mod history;
+mod pulls;
+mod pushes;
