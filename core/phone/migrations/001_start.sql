@@ -107,6 +107,13 @@ CREATE TABLE kept (
 
 CREATE INDEX kept_record ON kept (record);
 
+CREATE TABLE lost_change (
+    record BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    deps BLOB NOT NULL,
+    PRIMARY KEY (record, hash)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE batch (
     id BLOB PRIMARY KEY,
     body BLOB NOT NULL

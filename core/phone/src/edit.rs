@@ -21,7 +21,7 @@ use crate::project::{self, project};
 use crate::store::bucket::BucketState;
 use crate::store::draft::{self, Draft};
 use crate::store::pending::{self, Pending, PendingState};
-use crate::store::{self, bucket, meta};
+use crate::store::{self, bucket};
 
 /// A form to be saved.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -258,7 +258,7 @@ impl Inner {
             return Ok(Saved { record, intent: None, warnings: Vec::new() });
         }
         let warnings = judged(form, &loaded, &puts, kind, now)?;
-        let grants = meta::grants(tx)?;
+        let grants = self.enrolment().grants;
         let home = match loaded.home() {
             Some(home) => home,
             None => self.new_home(tx, form, act, &grants)?,

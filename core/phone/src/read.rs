@@ -368,7 +368,7 @@ impl Phone {
                 user: enrolment.user,
                 user_name: enrolment.user_name.clone(),
                 district: enrolment.district.clone(),
-                grants: meta::grants(db)?,
+                grants: enrolment.grants.clone(),
                 catalog_version,
                 buckets,
                 unsent: unsent(db)?,

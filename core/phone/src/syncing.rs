@@ -194,7 +194,13 @@ impl Inner {
             signature: self.device.signing.sign(&message),
         };
         let token: Token = self.post("/sync/v1/token", wire::pack(&request), SMALL_ANSWER).await?;
-        self.store.write(|tx| meta::put(tx, meta::GRANTS, &token.grants)).map_err(|error| self.stopped(&error))?;
+        let mut enrolment = locked(&self.enrolment);
+        if enrolment.grants != token.grants {
+            enrolment.grants = token.grants;
+            let stored = enrolment.store(&self.host);
+            stored.map_err(|_| Stop { failure: Failure::Storage, code: "enrolment".to_owned() })?;
+        }
+        drop(enrolment);
         *locked(&self.token) = Some(token.token);
         self.untold_actor.store(false, Ordering::Release);
         Ok(Event::Authenticated)

@@ -78,6 +78,10 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
+pub fn run_with_network<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
 pub fn edit(key: &str, seen: impl Into<Value>, new: impl Into<Value>) -> Edit {
     Edit { key: key.into(), seen: seen.into(), new: new.into() }
 }

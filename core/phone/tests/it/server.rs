@@ -546,9 +546,4 @@ impl World {
             None => refused(410, "gone"),
         }
     }
-
-    /// The server forgets its packs, as when they are made anew.
-    pub fn forget_packs(&mut self) {
-        self.packs.clear();
-    }
 }
