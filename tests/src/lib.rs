@@ -1,1 +1,3 @@
-//! GridPass.
+//! Stories, tools and data that prove GridPass: real phones and a real server together.
+
+pub mod world;
