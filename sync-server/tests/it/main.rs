@@ -3,5 +3,6 @@
 mod copies;
 mod hand;
 mod history;
+mod imports;
 mod pulls;
 mod pushes;
