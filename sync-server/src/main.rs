@@ -14,6 +14,7 @@ use gridpass_server::db::{AssignmentRow, Principal};
 use gridpass_server::import::tree::tree;
 use gridpass_server::import::{self, Mapping};
 use gridpass_server::keys::random;
+use gridpass_server::router::router;
 use gridpass_server::serve::serve;
 
 #[derive(Parser)]
@@ -132,9 +133,9 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Init => println!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
         Command::Serve => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let listen = app.config.listen;
+            let (listen, app) = (app.config.listen, Arc::new(app));
             runtime.block_on(async move {
-                let serving = serve(Arc::new(app), listen)?;
+                let serving = serve(router(app.clone()), &app.keys, listen)?;
                 println!("listening on https://{}", serving.address);
                 tokio::signal::ctrl_c().await?;
                 serving.stop().await

@@ -107,6 +107,13 @@ CREATE TABLE kept (
 
 CREATE INDEX kept_record ON kept (record);
 
+CREATE TABLE lost_change (
+    record BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    deps BLOB NOT NULL,
+    PRIMARY KEY (record, hash)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE batch (
     id BLOB PRIMARY KEY,
     body BLOB NOT NULL
@@ -198,7 +205,6 @@ CREATE VIRTUAL TABLE search USING fts5 (
     content = '',
     contentless_delete = 1,
     detail = none,
-    columnsize = 0,
-    tokenize = 'unicode61 remove_diacritics 0',
-    prefix = '1 2 3'
+    tokenize = 'ascii',
+    prefix = '2 5'
 );

@@ -142,9 +142,14 @@ impl Inner {
             held.load += 1;
             bucket::distrust(tx, &granted.bucket)?;
             if pending::requeue(tx, &granted.bucket)? > 0 {
-                let again = pending::to_send(tx, usize::MAX)?;
-                let again = again.iter().filter(|pending| pending.receipted);
-                self.outbox_append(again.map(|pending| Entry::Save(Box::new(save_entry(pending)))).collect())?;
+                let again: Vec<_> = pending::to_send(tx, usize::MAX)?.into_iter().filter(|own| own.receipted).collect();
+                self.outbox_append(again.iter().map(|own| Entry::Save(Box::new(save_entry(own)))).collect())?;
+                let records: BTreeSet<_> = again.iter().map(|own| own.record).collect();
+                for record in records {
+                    if let Some(settled) = settled::get(tx, record)? {
+                        settled::remember_deps(tx, &settled)?;
+                    }
+                }
             }
         }
         bucket::put_packs(tx, &granted.bucket, &granted.packs, !goes_on)?;
@@ -354,6 +359,7 @@ impl Inner {
             sweep_orphans(tx, catalog)?;
             meta::put(tx, meta::ORPHANS, &false)?;
         }
+        settled::forget_deps(tx)?;
         pending::forget_closed(tx, now.wall_ms.saturating_sub(KEEP_MS))?;
         Ok((restarted, swept))
     }

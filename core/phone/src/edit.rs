@@ -1,5 +1,6 @@
 //! The way of one edit: rules, change, outbox, one transaction.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gridpass_core::catalog::{Catalog, Collection, Level, NoFacts};
@@ -20,7 +21,7 @@ use crate::project::{self, project};
 use crate::store::bucket::BucketState;
 use crate::store::draft::{self, Draft};
 use crate::store::pending::{self, Pending, PendingState};
-use crate::store::{self, bucket, meta};
+use crate::store::{self, bucket};
 
 /// A form to be saved.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,8 +69,14 @@ impl Phone {
         self.inner.act(input.record, &Act::Form(&input))
     }
 
-    /// Makes a record from keys and values.
+    /// Makes a record from keys and values; fields that are not named start with what the catalog says.
     pub fn create(&self, collection: &str, values: Vec<(String, Value)>) -> Result<Saved, ApiError> {
+        let mut values: BTreeMap<_, _> = values.into_iter().collect();
+        for field in self.new_form(collection)?.fields {
+            if !field.value.is_null() {
+                values.entry(field.key).or_insert(field.value);
+            }
+        }
         let edits = values.into_iter().map(|(key, new)| Edit { key, seen: Value::Null, new }).collect();
         self.save(SaveInput { collection: collection.to_owned(), edits, ..SaveInput::default() })
     }
@@ -219,9 +226,14 @@ impl Inner {
         let is_new = loaded.home().is_none();
         let (puts, edits, kind, visit) = match act {
             Act::Form(input) => {
-                let puts = self.planned(catalog, &loaded, &input.edits, intent)?;
+                let mut edits = input.edits.clone();
+                if is_new {
+                    // A new form shows what the catalog proposes; nothing of it is written yet.
+                    edits.iter_mut().for_each(|edit| edit.seen = Value::Null);
+                }
+                let puts = self.planned(catalog, &loaded, &edits, intent)?;
                 let kind = input.kind.unwrap_or(if is_new { IntentKind::CREATE } else { IntentKind::EDIT });
-                (puts, edits_of(&input.edits), kind, input.visit)
+                (puts, edits_of(&edits), kind, input.visit)
             }
             Act::Request(request, kind) => {
                 let (key, value) = request.entry(intent);
@@ -246,7 +258,7 @@ impl Inner {
             return Ok(Saved { record, intent: None, warnings: Vec::new() });
         }
         let warnings = judged(form, &loaded, &puts, kind, now)?;
-        let grants = meta::grants(tx)?;
+        let grants = self.enrolment().grants;
         let home = match loaded.home() {
             Some(home) => home,
             None => self.new_home(tx, form, act, &grants)?,

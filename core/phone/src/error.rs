@@ -109,9 +109,12 @@ impl From<StoreError> for ApiError {
             StoreError::Newer { .. } => Self::Update,
             StoreError::WrongKey => Self::Locked { code: "wrong_key".to_owned() },
             StoreError::Damaged { step } => Self::Storage { step: step.to_owned(), damaged: true },
-            StoreError::Sqlite { step, .. } | StoreError::Io { step } => {
-                Self::Storage { step: step.to_owned(), damaged: false }
+            StoreError::Sqlite { step, source } => {
+                // What SQLite says names tables and columns, never what is in them.
+                tracing::error!(step, %source, "the database failed");
+                Self::Storage { step: format!("{step}: {:?}", source.sqlite_error_code()), damaged: false }
             }
+            StoreError::Io { step } => Self::Storage { step: step.to_owned(), damaged: false },
             StoreError::Host(error) => error.into(),
             StoreError::Outbox(error) => error.into(),
             StoreError::Refused(error) => *error,

@@ -63,14 +63,14 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host with the system's clocks and randomness, HTTPS, and the given place for secrets.
-    pub fn system(keys: Arc<dyn KeyStore>, catalog: Arc<Catalog>, app_version: &str) -> Self {
+    /// A host with the system's clocks and randomness, HTTPS, the built-in catalog, and the given place for secrets.
+    pub fn system(keys: Arc<dyn KeyStore>, app_version: &str) -> Self {
         Self {
             keys,
             clock: Arc::new(crate::host_system::SystemClock::default()),
             random: Arc::new(crate::host_system::SystemRandom),
             connect: Arc::new(HttpsConnect),
-            catalog,
+            catalog: Catalog::built_in(),
             app_version: app_version.to_owned(),
         }
     }

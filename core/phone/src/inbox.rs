@@ -12,7 +12,7 @@ use crate::outbox::Entry;
 use crate::phone::Phone;
 use crate::store::pending::{self, Pending, PendingState};
 use crate::store::quarantine::{self, Why};
-use crate::store::{draft, meta, view};
+use crate::store::{draft, view};
 use crate::verdicts::refresh;
 
 /// Why work waits for its author.
@@ -98,7 +98,7 @@ impl Phone {
                 pending::release(tx, ticket)?;
             }
             if !laid.puts.is_empty() {
-                let grants = meta::grants(tx)?;
+                let grants = inner.enrolment().grants;
                 let mut pending = Pending {
                     collection: item.collection.clone(),
                     create_home: loaded.create_home().or(item.create_home.filter(|_| loaded.settled.is_none())),

@@ -4,15 +4,17 @@
 //! | to | use |
 //! |---|---|
 //! | enrol, open, lock | [`Phone::enroll`], [`Phone::open`], [`Phone::set_pin`] |
-//! | read | [`Phone::show`], [`Phone::list`], [`Phone::search`], [`Phone::watch`] |
+//! | read | [`Phone::show`], [`Phone::list`], [`Phone::search`], [`Phone::watch`], [`Phone::due`] |
 //! | write | [`Phone::form`], [`Phone::save`], [`Phone::put_draft`] |
 //! | sync | [`Phone::sync`] |
 //! | settle what came back | [`Phone::inbox`], [`Phone::receipts`] |
+//! | rescue | [`Phone::export`], [`Phone::reset`] |
 //! | lend what the app has | [`host::Host`] |
 //!
 //! A save is durable when the call returns; everything but [`Phone::sync`] works without a network.
 
 mod apply;
+mod due;
 mod durable;
 mod edit;
 mod error;
@@ -26,6 +28,7 @@ mod phone;
 mod project;
 mod read;
 mod rebuild;
+mod rescue;
 mod secrets;
 mod store;
 mod syncing;
@@ -33,6 +36,7 @@ pub mod transport;
 mod verdicts;
 mod watch;
 
+pub use due::DueView;
 pub use edit::{SaveInput, Saved};
 pub use error::{ApiError, Problem};
 pub use host::Host;
@@ -44,6 +48,7 @@ pub use read::{
     BucketView, FieldView, FormView, LinkView, ListQuery, ListView, OtherValue, PhoneState, ReceiptCheck, ReceiptView,
     RecordState, RecordView, RowView,
 };
+pub use rescue::Exported;
 pub use store::draft::Draft;
 pub use syncing::SyncReport;
 pub use watch::{Snapshot, Watch};

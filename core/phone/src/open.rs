@@ -62,9 +62,9 @@ impl Phone {
         let code: EnrolCode = input.code.parse().map_err(|_| ApiError::input(Problem::at("code", "bad_enrol_code")))?;
         let device = DeviceKey::load_or_make(&host)?;
         let known = Enrolment::load(&host)?;
-        let (nonces, begun) = match &known {
-            Some(known) => (known.nonces.clone(), known.begun),
-            None => (vec![Nonce(host.random()?)], false),
+        let (nonces, begun, grants) = match &known {
+            Some(known) => (known.nonces.clone(), known.begun, known.grants.clone()),
+            None => (vec![Nonce(host.random()?)], false, Vec::new()),
         };
         let nonce = *nonces.last().ok_or_else(|| ApiError::bug("an enrolment without a nonce"))?;
         let transport = host.connect.connect(&code.url, &code.pin).map_err(syncing::no_answer)?;
@@ -100,6 +100,7 @@ impl Phone {
             keys: enrolled.keys,
             nonces,
             begun,
+            grants,
         }
         .store(&host)?;
         if secrets::has_pin(&host)?.is_none() {

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use gridpass_core::catalog::Catalog;
+use gridpass_core::catalog::{Catalog, CatalogSource};
 use gridpass_core::id::{ActorId, IntentId};
 use gridpass_core::record::ShownValues;
-use gridpass_core::record::plain;
 use gridpass_core::sync::Engine;
 use rusqlite::Connection;
 
@@ -127,14 +126,12 @@ pub(crate) const CATALOG: &str = "catalog";
 
 /// The catalog in a record of [`CATALOG`]: `version`, and `file/<name>` with the text of each file.
 fn catalog_of(shown: &ShownValues) -> Option<Catalog> {
-    let values = plain(shown);
-    let version = u32::try_from(values.get("version")?.as_int()?).ok()?;
-    let files: Vec<_> = values
+    let version = u32::try_from(shown.get("version")?.value().as_int()?).ok()?;
+    let files = shown
         .iter()
-        .filter_map(|(key, value)| Some((format!("{}.toml", key.strip_prefix("file/")?), value.as_str()?)))
-        .collect();
-    match Catalog::parse(&files) {
-        Ok(catalog) => Some(Catalog { version, ..catalog }),
+        .filter_map(|(key, text)| Some((key.strip_prefix("file/")?.to_owned(), text.value().as_str()?.to_owned())));
+    match CatalogSource::new(version, files).parse() {
+        Ok(catalog) => Some(catalog),
         Err(errors) => {
             tracing::error!(version, errors = errors.len(), "a catalog from the server cannot be read");
             None

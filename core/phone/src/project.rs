@@ -1,24 +1,41 @@
 //! From the values of a record to its rows for screens: title, order, links, search text.
 
-use gridpass_core::bucket::Bucket;
-use gridpass_core::catalog::{Catalog, Collection, PickPart, Piece, Template, ended};
-use gridpass_core::id::RecordId;
+use gridpass_core::bucket::{Bucket, BucketClass};
+use gridpass_core::catalog::{Catalog, Collection, PickPart, Search, ended};
+use gridpass_core::id::{GridId, RecordId, UserId};
+use gridpass_core::projection::{self, Records};
 use gridpass_core::record::{Shown, ShownValues, plain};
 use gridpass_core::{Value, Values};
 use rusqlite::Connection;
 
-use crate::merge::Loaded;
+use crate::merge::{self, Loaded};
 use crate::store::view::{self, APPROVED, Projected, RETURNED, ViewRow};
 use crate::store::{Result, bucket};
 
 /// The key of a supervisor's word about the whole record.
 const MARK: &str = "s/r/";
+/// How many records one after the other are named after each other at most.
+const MAX_DEPTH: usize = 8;
+
+/// Other records of this phone, for titles and search text.
+struct Here<'a>(&'a Connection);
+
+impl Records for Here<'_> {
+    fn record(&self, id: &str) -> Option<(String, Values)> {
+        let record = id.parse().ok()?;
+        // A title without its upper part is better than no title: what cannot be read is taken as not here.
+        let row = view::get(self.0, record).ok()??;
+        let shown = merge::shown(self.0, record).ok()??;
+        Some((row.collection, plain(&shown)))
+    }
+}
 
 /// Makes the rows of a record that has pending changes, or had some.
 pub(crate) fn project(db: &Connection, catalog: &Catalog, loaded: &Loaded) -> Result<()> {
     let here = loaded.settled.is_none() || bucket::is_member(db, loaded.record)?;
     let shown = if loaded.pending.is_empty() { None } else { Some(&loaded.screen) };
-    write(db, catalog, loaded.record, &loaded.collection, &loaded.screen, shown, !here)
+    let record = Projection { record: loaded.record, collection: &loaded.collection, screen: &loaded.screen };
+    record.write(db, catalog, shown, !here, MAX_DEPTH)
 }
 
 /// Makes the rows of a record as the server has it.
@@ -27,39 +44,78 @@ pub(crate) fn project_settled(
     catalog: &Catalog,
     record: RecordId,
     collection: &str,
-    shown: &ShownValues,
+    screen: &ShownValues,
 ) -> Result<()> {
-    write(db, catalog, record, collection, shown, None, false)
+    Projection { record, collection, screen }.write(db, catalog, None, false, MAX_DEPTH)
 }
 
-fn write(
-    db: &Connection,
-    catalog: &Catalog,
+struct Projection<'a> {
     record: RecordId,
-    collection: &str,
-    shown: &ShownValues,
-    stored: Option<&ShownValues>,
-    hidden: bool,
-) -> Result<()> {
-    let values = plain(shown);
-    let form = catalog.collection(collection);
-    let title = form.map_or_else(String::new, |form| title(form, &form.title, &values));
-    let short = form.map_or_else(String::new, |form| self::title(form, &form.short, &values));
-    let parent = form.and_then(|form| form.parent.as_ref()).and_then(|key| reference(values.get(key)?));
-    let row = ViewRow {
-        record,
-        collection: collection.to_owned(),
-        sort: sort_key(&title),
-        short: if short.is_empty() { title.clone() } else { short },
-        title,
-        parent,
-        ended: ended(&values),
-        hidden,
-        conflicts: u32::try_from(shown.values().filter(|shown| Shown::is_conflict(shown)).count()).unwrap_or(u32::MAX),
-        review: review(&values),
-    };
-    let search = form.map_or_else(String::new, |form| search_text(form, &values, &row.title));
-    view::put(db, &Projected { row: &row, shown: stored, links: &links(&values), search: &search })
+    collection: &'a str,
+    screen: &'a ShownValues,
+}
+
+impl Projection<'_> {
+    fn write(
+        &self,
+        db: &Connection,
+        catalog: &Catalog,
+        stored: Option<&ShownValues>,
+        hidden: bool,
+        depth: usize,
+    ) -> Result<()> {
+        let values = plain(self.screen);
+        let form = catalog.collection(self.collection);
+        let records = Here(db);
+        let title = form.map_or_else(String::new, |form| projection::title(catalog, form, &values, &records).zh);
+        let short = form.map_or_else(String::new, |form| projection::short_title(catalog, form, &values, &records).zh);
+        let conflicts = self.screen.values().filter(|shown| Shown::is_conflict(shown)).count();
+        let row = ViewRow {
+            record: self.record,
+            collection: self.collection.to_owned(),
+            sort: form.map_or_else(String::new, |form| sort_key(form, &values, &title, &records)),
+            short,
+            title,
+            parent: form.and_then(|form| form.parent.as_ref()).and_then(|key| reference(values.get(key)?)),
+            ended: ended(&values),
+            hidden,
+            conflicts: u32::try_from(conflicts).unwrap_or(u32::MAX),
+            review: review(&values),
+        };
+        let search = form.map_or_else(String::new, |form| projection::search_text(catalog, form, &values, &records));
+        let old = view::get(db, self.record)?;
+        view::put(db, &Projected { row: &row, shown: stored, links: &links(&values), search: &search })?;
+        let renamed = old.is_none_or(|old| (old.title, old.short) != (row.title, row.short));
+        if renamed && depth > 0 { rename_dependents(db, catalog, self.record, depth - 1) } else { Ok(()) }
+    }
+}
+
+/// Makes again the rows of records that are named after this one.
+fn rename_dependents(db: &Connection, catalog: &Catalog, record: RecordId, depth: usize) -> Result<()> {
+    for (key, source) in view::links_to(db, record)? {
+        let Some(row) = view::get(db, source)? else { continue };
+        let Some(form) = catalog.collection(&row.collection) else { continue };
+        let mut picks = form.title.picks().chain(form.short.picks());
+        let named = picks.any(|pick| pick.field == key && matches!(pick.part, PickPart::Title | PickPart::Short));
+        if !named && form.parent.as_ref() != Some(&key) {
+            continue;
+        }
+        let stored = view::shown(db, source)?;
+        let Some(screen) = merge::shown(db, source)? else { continue };
+        let dependent = Projection { record: source, collection: &row.collection, screen: &screen };
+        dependent.write(db, catalog, stored.as_ref(), row.hidden, depth)?;
+    }
+    Ok(())
+}
+
+/// By what lists are ordered: addresses as one walks, people by the sound of their names, the rest by their titles.
+fn sort_key(form: &Collection, values: &Values, title: &str, records: &dyn Records) -> String {
+    let named = |form: &Collection| form.field("name").and_then(|field| field.search) == Some(Search::Name);
+    match form.id.as_str() {
+        "address" => projection::place_key(form, values, records),
+        _ if named(form) => projection::name_key(title),
+        _ => projection::natural_key(title),
+    }
 }
 
 /// The record a value names.
@@ -93,120 +149,13 @@ fn review(values: &Values) -> u8 {
     }
 }
 
-fn title(form: &Collection, template: &Template, values: &Values) -> String {
-    let pick = |pick: &gridpass_core::catalog::Pick| {
-        let value = values.get(&pick.field)?;
-        let text = match value {
-            Value::Str(text) => text.clone(),
-            Value::Int(number) => number.to_string(),
-            Value::Bool(_) | Value::Null => return None,
-        };
-        match pick.part {
-            PickPart::Value => {
-                let table = form.field(&pick.field).and_then(|field| field.field_type.table());
-                Some(table.and_then(|table| table.item(&text)).map_or(text, |item| item.label.zh.clone()))
-            }
-            PickPart::Number => Some(text.chars().filter(char::is_ascii_digit).collect()),
-            PickPart::Title | PickPart::Short => None,
-        }
-    };
-    let mut title = String::new();
-    for piece in &template.pieces {
-        match piece {
-            Piece::Literal(text) => title.push_str(text),
-            Piece::Placeholder(picks) => title.push_str(&picks.iter().find_map(pick).unwrap_or_default()),
-        }
-    }
-    title.trim().to_owned()
-}
-
-/// Text in which numbers are in order of their size: `3-2-10` comes after `3-2-9`.
-fn sort_key(text: &str) -> String {
-    let mut key = String::new();
-    let mut digits = String::new();
-    for c in text.chars().chain(['\0']) {
-        if c.is_ascii_digit() {
-            digits.push(c);
-            continue;
-        }
-        if !digits.is_empty() {
-            let significant = digits.trim_start_matches('0');
-            key.push_str(&format!("{:02}{significant}", significant.len()));
-            digits.clear();
-        }
-        if c != '\0' {
-            key.push(c);
-        }
-    }
-    key
-}
-
-fn search_text(form: &Collection, values: &Values, title: &str) -> String {
-    let texts = form.fields.iter().filter(|field| field.search.is_some());
-    let mut words: Vec<String> = cut(title);
-    for field in texts {
-        for (key, value) in values {
-            if (key == &field.key || key.split('/').next() == Some(field.key.as_str()))
-                && let Some(text) = value.as_str()
-            {
-                words.extend(cut(text));
-            }
-        }
-    }
-    words.sort_unstable();
-    words.dedup();
-    words.join(" ")
-}
-
-/// Single characters, neighbouring pairs, and runs of letters and digits with their tails.
-fn cut(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut run = String::new();
-    let mut before: Option<char> = None;
-    for c in text.chars().chain([' ']) {
-        if c.is_ascii_alphanumeric() {
-            run.extend(c.to_lowercase());
-            before = None;
-            continue;
-        }
-        if !run.is_empty() {
-            if run.len() > 4 {
-                words.extend(run.len().checked_sub(4).and_then(|at| run.get(at..)).map(str::to_owned));
-            }
-            words.push(std::mem::take(&mut run));
-        }
-        if c.is_alphanumeric() {
-            words.push(c.to_string());
-            words.extend(before.map(|before| [before, c].iter().collect()));
-            before = Some(c);
-        } else {
-            before = None;
-        }
-    }
-    words
-}
-
-/// The FTS5 expression for what was typed: every word must be found, the last one by its beginning.
+/// The FTS5 expression for what was typed; none when nothing in it can be looked for.
 pub(crate) fn search_expression(typed: &str) -> Option<String> {
-    let mut words = Vec::new();
-    for word in typed.split_whitespace() {
-        let mut chars: Vec<String> = cut(word);
-        if chars.len() > 1 {
-            chars.retain(|word| word.chars().count() > 1 || word.is_ascii());
-        }
-        words.extend(chars);
-    }
-    let quoted: Vec<_> = words.iter().map(|word| format!("\"{}\"*", word.replace('"', ""))).collect();
-    if quoted.is_empty() { None } else { Some(quoted.join(" AND ")) }
+    projection::fts5_query(&projection::query_terms(typed))
 }
 
-/// Whether the collection's records lie in a bucket of this class, as a name of the bucket of a grid or a user.
-pub(crate) fn home(
-    form: &Collection,
-    grid: Option<gridpass_core::id::GridId>,
-    user: gridpass_core::id::UserId,
-) -> Option<Bucket> {
-    use gridpass_core::catalog::BucketClass;
+/// The home of a new record of the collection; none where no device makes records or a grid is missing.
+pub(crate) fn home(form: &Collection, grid: Option<GridId>, user: UserId) -> Option<Bucket> {
     match form.bucket {
         BucketClass::Place => grid.map(Bucket::Place),
         BucketClass::Base => grid.map(Bucket::Base),

@@ -312,11 +312,11 @@ impl Phone {
         let keys = self.inner.enrolment().keys;
         Ok(self.inner.store.read(|db| {
             let mut views = Vec::new();
-            for (change, intent, sheet, position) in receipt::of_record(db, record)? {
+            for receipt::Signed { hash, intent, sheet, position } in receipt::of_record(db, record)? {
                 if let Some(receipt) = sheet.receipts.get(position) {
-                    let said = receipt.record == record && receipt.hash == change;
+                    let said = receipt.record == record && receipt.hash == hash;
                     views.push(ReceiptView {
-                        change,
+                        change: hash,
                         intent,
                         time_ms: receipt.time_ms,
                         log_seq: receipt.log_seq,
@@ -368,7 +368,7 @@ impl Phone {
                 user: enrolment.user,
                 user_name: enrolment.user_name.clone(),
                 district: enrolment.district.clone(),
-                grants: meta::grants(db)?,
+                grants: enrolment.grants.clone(),
                 catalog_version,
                 buckets,
                 unsent: unsent(db)?,

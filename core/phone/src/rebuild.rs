@@ -18,7 +18,7 @@ use crate::phone::{Inner, Now};
 use crate::store::bucket::BucketState;
 use crate::store::pending::{self, Pending, PendingState};
 use crate::store::quarantine::{self, Quarantined, Why};
-use crate::store::{self, bucket};
+use crate::store::{self, bucket, settled};
 use crate::verdicts::{needs_you_entry, refresh, set_aside};
 
 impl Inner {
@@ -102,7 +102,10 @@ impl Inner {
         pending: &Pending,
     ) -> store::Result<Option<Built>> {
         let base = match pending.receipted {
-            true => ancestors(loaded, document, renamed, actor, pending),
+            true => {
+                let told = settled::remembered_deps(tx, loaded.record)?;
+                ancestors(loaded, &told, document, renamed, actor, pending)
+            }
             false => document.clone(),
         };
         let shown = shown_values(&base.state(), |actor| loaded.office.contains(actor));
@@ -174,6 +177,7 @@ fn settled_document(loaded: &Loaded) -> Document {
 /// last change: what is put on it becomes an ordinary conflict with everything else.
 fn ancestors(
     loaded: &Loaded,
+    told: &BTreeMap<ChangeHash, Vec<ChangeHash>>,
     document: &Document,
     renamed: &BTreeMap<ChangeHash, Built>,
     actor: ActorId,
@@ -187,7 +191,8 @@ fn ancestors(
         .chain(renamed.values().cloned())
         .map(|built| (built.hash, built))
         .collect();
-    let deps = |hash: &ChangeHash| built.get(hash).and_then(|built| built.fields().ok()).map(|fields| fields.deps);
+    let fields = |built: &Built| built.fields().map(|fields| fields.deps).unwrap_or_default();
+    let deps = |hash: &ChangeHash| built.get(hash).map(fields).or_else(|| told.get(hash).cloned()).unwrap_or_default();
     let mut stack: Vec<ChangeHash> = Built::from_trusted(&lost.change)
         .and_then(|built| built.fields())
         .map(|fields| fields.deps)
@@ -200,7 +205,7 @@ fn ancestors(
             continue;
         }
         stack.extend(renamed.get(&hash).map(|built| built.hash));
-        stack.extend(deps(&hash).unwrap_or_default());
+        stack.extend(deps(&hash));
         if document.contains(&hash) {
             wanted.insert(hash);
         }

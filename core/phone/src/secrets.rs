@@ -2,7 +2,7 @@
 
 use gridpass_core::id::{DeviceId, UserId};
 use gridpass_core::seal::{SecretKey, SigningKey};
-use gridpass_core::wire::{self, Nonce, PublicKeys};
+use gridpass_core::wire::{self, Grant, Nonce, PublicKeys};
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
 
@@ -38,6 +38,9 @@ pub(crate) struct Enrolment {
     /// Whether the last nonce belongs to a database file already.
     #[n(8)]
     pub begun: bool,
+    /// The assignments the server named last.
+    #[n(9)]
+    pub grants: Vec<Grant>,
 }
 
 /// The database key as it lies in the key store: as it is, or sealed with a key made of the PIN.

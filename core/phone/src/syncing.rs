@@ -145,10 +145,10 @@ pub(crate) fn answered<T: for<'b> Decode<'b, ()>>(response: &Response, limit: us
     let body: ErrorBody = serde_json::from_slice(&response.body).unwrap_or_default();
     let code = if body.code.is_empty() { format!("http_{status}") } else { body.code };
     let failure = match (status, code.as_str()) {
-        (_, "device_revoked" | "device_unknown" | "unknown_device") => Failure::DeviceRefused,
+        (_, "revoked" | "device_unknown" | "signature") => Failure::DeviceRefused,
         (_, "update_app") | (426, _) => Failure::UpdateApp,
         (401, _) => Failure::Unauthorized,
-        (408 | 425 | 429 | 500.., _) => Failure::Busy,
+        (_, "challenge") | (408 | 425 | 429 | 500.., _) => Failure::Busy,
         _ => Failure::Protocol,
     };
     Err(Answered { status, code, failure })
@@ -194,7 +194,13 @@ impl Inner {
             signature: self.device.signing.sign(&message),
         };
         let token: Token = self.post("/sync/v1/token", wire::pack(&request), SMALL_ANSWER).await?;
-        self.store.write(|tx| meta::put(tx, meta::GRANTS, &token.grants)).map_err(|error| self.stopped(&error))?;
+        let mut enrolment = locked(&self.enrolment);
+        if enrolment.grants != token.grants {
+            enrolment.grants = token.grants;
+            let stored = enrolment.store(&self.host);
+            stored.map_err(|_| Stop { failure: Failure::Storage, code: "enrolment".to_owned() })?;
+        }
+        drop(enrolment);
         *locked(&self.token) = Some(token.token);
         self.untold_actor.store(false, Ordering::Release);
         Ok(Event::Authenticated)

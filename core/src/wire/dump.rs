@@ -14,7 +14,7 @@ use super::{
 use crate::bucket::Bucket;
 use crate::id::hex;
 
-/// How deep a message may be nested to be printed; the deepest one here has seven levels.
+/// How deep a message is printed; the deepest one here has seven levels.
 const MAX_DEPTH: usize = 16;
 /// The longest byte string that is printed whole: a hash.
 const WHOLE_BYTES: usize = 32;
@@ -135,11 +135,14 @@ enum Node {
     Text(String),
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
+    /// What no message here holds (fractions, tags), what lies too deep, and what decoding passes over as well.
+    Other,
 }
 
 fn node(d: &mut Decoder<'_>, depth: usize) -> Result<Node, minicbor::decode::Error> {
-    let deeper = depth.checked_sub(1).ok_or_else(|| minicbor::decode::Error::message("nested too deep"))?;
-    Ok(match d.datatype()? {
+    let kind = d.datatype()?;
+    let Some(deeper) = depth.checked_sub(1) else { return d.skip().map(|()| Node::Other) };
+    Ok(match kind {
         Type::Null | Type::Undefined => d.skip().map(|()| Node::Null)?,
         Type::Bool => Node::Bool(d.bool()?),
         Type::Bytes => Node::Bytes(d.bytes()?.to_vec()),
@@ -152,7 +155,10 @@ fn node(d: &mut Decoder<'_>, depth: usize) -> Result<Node, minicbor::decode::Err
             let length = d.map()?;
             Node::Map(each(d, length, |d| Ok((node(d, deeper)?, node(d, deeper)?)))?)
         }
-        _ => Node::Number(d.int()?.into()),
+        Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Int => {
+            Node::Number(d.int()?.into())
+        }
+        _ => d.skip().map(|()| Node::Other)?,
     })
 }
 
@@ -244,6 +250,7 @@ impl Printer {
             }
             Node::Map(entries) => format!("map of {}", entries.len()),
             Node::Null => "nothing".to_owned(),
+            Node::Other => "something".to_owned(),
             Node::Text(text) if hidden => format!("text of {} characters", text.chars().count()),
             Node::Bytes(bytes) if hidden => format!("{} bytes", bytes.len()),
             Node::Number(_) if hidden => "a number".to_owned(),

@@ -191,10 +191,17 @@ fn with_unknown_fields(d: &mut Decoder<'_>, e: &mut Encoder<Vec<u8>>) -> usize {
 #[test]
 fn a_newer_sides_fields_are_passed_over_wherever_they_stand() {
     let mut added = 0;
-    for Sample { name, bytes, again, .. } in samples::all() {
+    for Sample { name, bytes, again, print, .. } in samples::all() {
         let mut newer = Encoder::new(Vec::new());
         added += with_unknown_fields(&mut Decoder::new(&bytes), &mut newer);
         assert_eq!(again(newer.writer()), Ok(bytes), "{name}");
+        if let Some(print) = print {
+            let printed = print(newer.writer(), Show::Shape).unwrap();
+            assert!(
+                printed.contains("#77") && printed.contains("something"),
+                "{name} prints what it does not know: {printed}"
+            );
+        }
     }
     assert!(added > 100, "{added} fields were added");
 }

@@ -61,13 +61,23 @@ impl World {
 
     /// What the server answers when the device of [`OWN`] pushes the item.
     pub fn check(&self, item: &PushItem, actors: &[ActorId]) -> Result<Checked, Refusal> {
+        self.check_by(&key_rule, item, actors)
+    }
+
+    /// The same with another catalog.
+    pub fn check_by(
+        &self,
+        key_rule: &dyn Fn(&str, &Value) -> Result<KeyRule, Reason>,
+        item: &PushItem,
+        actors: &[ActorId],
+    ) -> Result<Checked, Refusal> {
         let own = BTreeSet::from([OWN]);
         let facts = Facts {
             document: &self.document,
             generation: (!self.document.is_empty()).then_some(0),
             actors: &own,
             quarantined: &|hash| self.quarantine.get(hash).copied(),
-            key_rule: &key_rule,
+            key_rule,
         };
         check(item, actors, &facts)
     }

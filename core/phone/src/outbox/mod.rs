@@ -9,3 +9,6 @@ mod file;
 
 pub use entry::{Entry, Save};
 pub use file::{Header, Outbox, OutboxError, Owner, read_as_server};
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Single facts of the phone.
 
-use gridpass_core::wire::{self, Grant, Nonce};
+use gridpass_core::wire::{self, Nonce};
 use minicbor::{Decode, Encode};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -9,8 +9,6 @@ use super::columns::cbor;
 
 /// The nonce of this database file.
 pub const NONCE: &str = "nonce";
-/// The assignments the server named last.
-pub const GRANTS: &str = "grants";
 /// When the last sync that reached its end ended, by the phone's clock.
 pub const SYNCED_MS: &str = "synced_ms";
 /// How far the phone's clock was before the server's at the last answer, in milliseconds.
@@ -36,9 +34,4 @@ pub fn put<T: Encode<()>>(db: &Connection, key: &str, value: &T) -> Result<()> {
 /// The nonce of this database file.
 pub fn nonce(db: &Connection) -> Result<Option<Nonce>> {
     get(db, NONCE)
-}
-
-/// The assignments the server named last.
-pub fn grants(db: &Connection) -> Result<Vec<Grant>> {
-    Ok(get(db, GRANTS)?.unwrap_or_default())
 }

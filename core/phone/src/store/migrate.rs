@@ -8,7 +8,7 @@ use super::{Result, StoreError};
 const STEPS: &[&str] = &[include_str!("../../migrations/001_start.sql")];
 
 /// The newest schema.
-pub(crate) const LATEST: u32 = STEPS.len() as u32;
+pub(super) const LATEST: u32 = STEPS.len() as u32;
 
 /// Runs the steps the database does not have.
 pub(super) fn run(connection: &mut Connection) -> Result<()> {

@@ -32,7 +32,6 @@ use gridpass_core::seal::SecretKey;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub(crate) use file::{DATABASE, set_aside};
-pub(crate) use migrate::LATEST;
 
 use crate::error::ApiError;
 use crate::host::HostError;
@@ -148,10 +147,12 @@ impl Store {
         Ok(result)
     }
 
-    /// Writes a copy of the whole database, encrypted with the same key, to a new file.
-    pub fn copy_to(&self, target: &Path) -> Result<()> {
+    /// Writes a copy of the whole database, encrypted with the same key, to a new file, and does `beside` while nothing
+    /// else is written.
+    pub fn copy_to(&self, target: &Path, beside: impl FnOnce() -> Result<()>) -> Result<()> {
         let writer = locked(&self.writer);
-        file::copy(&writer, target, &self.key)
+        file::copy(&writer, target, &self.key)?;
+        beside()
     }
 }
 

@@ -156,11 +156,6 @@ pub fn reached(db: &Connection, bucket: &Bucket, epoch: u64, log_seq: u64) -> Re
     )
 }
 
-/// The accepted changes that would come back through the bucket.
-pub fn accepted_via(db: &Connection, bucket: &Bucket) -> Result<Vec<Pending>> {
-    list(db, "WHERE state = 1 AND via_bucket = ?1 ORDER BY place", [bucket.to_bytes()])
-}
-
 /// The records with changes that fell.
 pub fn fallen_records(db: &Connection) -> Result<Vec<RecordId>> {
     let mut statement =

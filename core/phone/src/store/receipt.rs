@@ -33,17 +33,31 @@ pub fn add(
     Ok(())
 }
 
-/// The record's receipts: the change, its intent, the sheet, and the place on it.
-pub fn of_record(
-    db: &Connection,
-    record: RecordId,
-) -> Result<Vec<(ChangeHash, Option<IntentId>, ReceiptSheet, usize)>> {
+/// One receipt with the sheet it was signed on.
+pub struct Signed {
+    /// The change.
+    pub hash: ChangeHash,
+    /// The save it came from.
+    pub intent: Option<IntentId>,
+    /// The sheet.
+    pub sheet: ReceiptSheet,
+    /// The receipt's place on the sheet.
+    pub position: usize,
+}
+
+/// The record's receipts, oldest first.
+pub fn of_record(db: &Connection, record: RecordId) -> Result<Vec<Signed>> {
     let mut statement = db.prepare_cached(
         "SELECT r.hash, r.intent, s.body, r.position FROM receipt r JOIN receipt_sheet s ON s.id = r.sheet
          WHERE r.record = ?1 ORDER BY r.sheet, r.position",
     )?;
     let rows = statement.query_map([record.as_bytes().as_slice()], |row| {
-        Ok((id(row, 0)?, id_or_none(row, 1)?, cbor(row, 2)?, row.get::<_, u32>(3)? as usize))
+        Ok(Signed {
+            hash: id(row, 0)?,
+            intent: id_or_none(row, 1)?,
+            sheet: cbor(row, 2)?,
+            position: row.get::<_, u32>(3)? as usize,
+        })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -1,5 +1,7 @@
 //! What came back through the log: records as the server has them.
 
+use std::collections::BTreeMap;
+
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, ChangeHash, RecordId};
 use gridpass_core::record::{Built, ShownValues};
@@ -110,6 +112,32 @@ pub fn put(db: &Connection, settled: &Settled) -> Result<()> {
         wire::encode(&settled.shown),
         wire::encode(&settled.changes),
     ))?;
+    Ok(())
+}
+
+/// Remembers what each change of the record was made on, before the server's older state replaces them: own work that
+/// the server lost is put again on what its author had seen.
+pub fn remember_deps(db: &Connection, settled: &Settled) -> Result<()> {
+    let mut insert = db.prepare_cached("INSERT OR IGNORE INTO lost_change (record, hash, deps) VALUES (?1, ?2, ?3)")?;
+    for row in &settled.changes {
+        if let Ok(fields) = Built::from_trusted(&row.bytes).and_then(|built| built.fields()) {
+            let record = settled.record.as_bytes().as_slice();
+            insert.execute((record, row.hash.as_bytes().as_slice(), wire::encode(&fields.deps)))?;
+        }
+    }
+    Ok(())
+}
+
+/// What remembered changes of the record were made on.
+pub fn remembered_deps(db: &Connection, record: RecordId) -> Result<BTreeMap<ChangeHash, Vec<ChangeHash>>> {
+    let mut statement = db.prepare_cached("SELECT hash, deps FROM lost_change WHERE record = ?1")?;
+    let rows = statement.query_map([record.as_bytes().as_slice()], |row| Ok((id(row, 0)?, cbor(row, 1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Forgets what was remembered for records that nothing is pending on any more.
+pub fn forget_deps(db: &Connection) -> Result<()> {
+    db.execute("DELETE FROM lost_change WHERE record NOT IN (SELECT record FROM pending WHERE receipted = 1)", [])?;
     Ok(())
 }
 

@@ -1,0 +1,25 @@
+# Every command a person or CI runs. `make` alone lists them.
+CARGO ?= cargo
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help demo test quick lint fmt doc
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: ## A server and real phone processes play a morning and prove it (DEMO_EXIT=1 ends after it)
+	$(CARGO) build --locked --quiet --bins --features gridpass-phone/cli -p gridpass-server -p gridpass-phone -p gridpass-tests
+	$(CARGO) run --locked --quiet -p gridpass-tests --bin gridpass-demo
+
+test: ## All tests
+	$(CARGO) test --locked --workspace --all-features
+
+quick: ## The tests of a change in the making: units, forgeries, hand-made phones, stories
+	$(CARGO) test --locked --quiet -p gridpass-core -p gridpass-phone -p gridpass-server -p gridpass-tests --lib --tests
+
+lint: ## Formatting, clippy and documentation with warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+fmt: ## Format everything
+	$(CARGO) fmt --all

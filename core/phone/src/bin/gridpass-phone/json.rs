@@ -1,0 +1,143 @@
+//! The facade's views as JSON.
+
+use gridpass_core::Value;
+use gridpass_phone::{
+    ApiError, Draft, InboxItem, LinkView, PhoneState, Problem, ReceiptView, RecordState, RecordView, RowView, Saved,
+};
+use serde_json::{Value as Json, json};
+
+pub fn row(row: &RowView) -> Json {
+    let state = match row.state {
+        RecordState::OnPhone => "on_phone",
+        RecordState::OnServer => "on_server",
+        RecordState::Reviewed => "reviewed",
+        RecordState::Returned => "returned",
+        RecordState::NeedsYou => "needs_you",
+    };
+    json!({
+        "record": row.record.to_string(),
+        "collection": row.collection,
+        "title": row.title,
+        "parent": row.parent.map(|parent| parent.to_string()),
+        "ended": row.ended,
+        "conflicts": row.conflicts,
+        "state": state,
+    })
+}
+
+pub fn record(view: &RecordView) -> Json {
+    let fields: serde_json::Map<String, Json> = view
+        .fields
+        .iter()
+        .map(|field| {
+            let shown = match field.values.as_slice() {
+                [] => value(&field.value),
+                several => json!({ "conflict": several.iter().map(|other| value(&other.value)).collect::<Json>() }),
+            };
+            (field.key.clone(), shown)
+        })
+        .collect();
+    let mut answer = row(&view.row);
+    if let Some(answer) = answer.as_object_mut() {
+        answer.insert("fields".into(), fields.into());
+        answer.insert("links".into(), view.links.iter().map(link).collect());
+        answer.insert("linked_from".into(), view.linked_from.iter().map(link).collect());
+    }
+    answer
+}
+
+fn link(link: &LinkView) -> Json {
+    json!({
+        "key": link.key,
+        "record": link.record.to_string(),
+        "collection": link.collection,
+        "title": link.title,
+    })
+}
+
+pub fn saved(saved: &Saved) -> Json {
+    json!({
+        "record": saved.record.to_string(),
+        "intent": saved.intent.map(|intent| intent.to_string()),
+        "warnings": saved.warnings.iter().map(problem).collect::<Json>(),
+    })
+}
+
+pub fn inbox_item(item: &InboxItem) -> Json {
+    json!({
+        "item": item.id.to_string(),
+        "record": item.record.to_string(),
+        "collection": item.collection,
+        "title": item.title,
+        "why": format!("{:?}", item.why),
+        "code": item.reason.code,
+        "field": item.reason.field,
+        "edits": item.edits.iter().zip(&item.now).map(|(edit, now)| json!({
+            "key": edit.key,
+            "seen": value(&edit.seen),
+            "new": value(&edit.new),
+            "now": value(now),
+        })).collect::<Json>(),
+    })
+}
+
+pub fn draft(draft: &Draft) -> Json {
+    json!({
+        "draft": draft.id.to_string(),
+        "collection": draft.collection,
+        "record": draft.record.map(|record| record.to_string()),
+        "catalog_version": draft.catalog_version,
+        "fields": draft.edits.iter().map(|edit| (edit.key.clone(), value(&edit.new))).collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+pub fn receipt(receipt: &ReceiptView) -> Json {
+    json!({
+        "change": receipt.change.to_string(),
+        "intent": receipt.intent.map(|intent| intent.to_string()),
+        "stored_ms": receipt.time_ms,
+        "log_seq": receipt.log_seq,
+        "valid": receipt.valid,
+    })
+}
+
+pub fn state(state: &PhoneState) -> Json {
+    json!({
+        "device": state.device.to_string(),
+        "user": state.user.to_string(),
+        "user_name": state.user_name,
+        "district": state.district,
+        "catalog_version": state.catalog_version,
+        "unsent": state.unsent,
+        "accepted": state.accepted,
+        "inbox": state.inbox,
+        "drafts": state.drafts,
+        "outbox": state.outbox,
+        "synced_ms": state.synced_ms,
+        "buckets": state.buckets.iter().map(|bucket| json!({
+            "bucket": bucket.bucket.to_string(),
+            "state": bucket.state,
+            "epoch": format!("{:016x}", bucket.cursor.epoch),
+            "log_seq": bucket.cursor.log_seq,
+            "checksum": format!("{:016x}", bucket.checksum),
+            "records": bucket.records,
+            "pending": bucket.pending,
+        })).collect::<Json>(),
+    })
+}
+
+pub fn error(error: &ApiError) -> Json {
+    let problems = match error {
+        ApiError::Input { problems } => problems.iter().map(problem).collect(),
+        _ => Json::Null,
+    };
+    json!({ "error": error.to_string(), "problems": problems })
+}
+
+fn problem(problem: &Problem) -> Json {
+    json!({ "key": problem.key, "code": problem.code, "args": problem.args })
+}
+
+fn value(value: &Value) -> Json {
+    serde_json::to_value(value).unwrap_or_default()
+}

@@ -1,0 +1,282 @@
+//! A real server and real phones in one process: the server's own router behind the phones' transport, clocks that the
+//! story moves, and a line that the story cuts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::{Body, to_bytes};
+use axum::http::{self, HeaderName};
+use gridpass_core::catalog::Catalog;
+use gridpass_core::id::{GrantId, GridId, UserId};
+use gridpass_core::wire::EnrolCode;
+use gridpass_phone::host::{Clock as PhoneClock, Host, HostError, KeyStore};
+use gridpass_phone::host_system::SystemRandom;
+use gridpass_phone::transport::{Answer, InMemory, Request, Response, TransportError};
+use gridpass_phone::{ApiError, EnrolInput, Phone, SyncReport};
+use gridpass_server::app::App;
+use gridpass_server::clock::Clock;
+use gridpass_server::db::{AssignmentRow, Fault, Principal};
+use gridpass_server::keys::random;
+use gridpass_server::router::router;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// Why a world cannot be made or used; a story shows it and ends.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// When stories begin: 2027-01-15, in milliseconds since 1970.
+pub const START_MS: i64 = 1_800_000_000_000;
+
+/// A server with one grid.
+pub struct World {
+    folder: TempDir,
+    server: Mutex<Option<Arc<App>>>,
+    router: Arc<Mutex<Option<axum::Router>>>,
+    /// The server's clock.
+    pub clock: Arc<AtomicI64>,
+    /// The grid everybody works in.
+    pub grid: GridId,
+}
+
+impl World {
+    /// A new server in a folder of its own.
+    pub fn new() -> Result<Self, Error> {
+        let world = Self {
+            folder: tempfile::tempdir()?,
+            server: Mutex::new(None),
+            router: Arc::default(),
+            clock: Arc::new(AtomicI64::new(START_MS)),
+            grid: GridId(random()?),
+        };
+        world.start()?;
+        world.server()?.db.add_grid(START_MS, world.grid, &[], "370212001001001", "中韩第一网格")?;
+        Ok(world)
+    }
+
+    /// Starts the server over what is in its folder.
+    pub fn start(&self) -> Result<(), Error> {
+        let clock = self.clock.clone();
+        let app = App::open(&self.server_folder(), |last| Clock::new(last, move || clock.load(Ordering::Relaxed)))?;
+        let app = Arc::new(app);
+        *lock(&self.router) = Some(router(app.clone()));
+        *lock(&self.server) = Some(app);
+        Ok(())
+    }
+
+    /// Stops the server; its files lie still afterwards.
+    pub fn stop(&self) {
+        lock(&self.router).take();
+        lock(&self.server).take();
+    }
+
+    /// The running server.
+    pub fn server(&self) -> Result<Arc<App>, Error> {
+        lock(&self.server).clone().ok_or_else(|| "the server is stopped".into())
+    }
+
+    /// The server's folder.
+    pub fn server_folder(&self) -> PathBuf {
+        self.folder.path().join("server")
+    }
+
+    /// What `verify` finds.
+    pub fn faults(&self) -> Result<Vec<Fault>, Error> {
+        let mut faults = Vec::new();
+        let server = self.server()?;
+        server.db.verify(&Principal::SERVER, server.now_ms(), &mut |fault| faults.push(fault))?;
+        Ok(faults)
+    }
+
+    /// Enrols a phone of a new user who works in the grid, and syncs it.
+    pub async fn phone(&self, login: &str) -> Result<Worker, Error> {
+        let server = self.server()?;
+        let user = UserId(random()?);
+        server.db.add_user(START_MS, user, login, login)?;
+        let assignment = AssignmentRow {
+            grant: GrantId(random()?),
+            grid: self.grid,
+            role: "worker".into(),
+            from_ms: START_MS,
+            to_ms: None,
+        };
+        server.db.assign(START_MS, user, &assignment)?;
+        let code = format!("code-{login}");
+        let until = self.clock.load(Ordering::Relaxed) + 3_600_000;
+        server.db.add_enrol_code(START_MS, *blake3::hash(code.as_bytes()).as_bytes(), user, until)?;
+        let line = Line::default();
+        let clock = Arc::new(AtomicI64::new(self.clock.load(Ordering::Relaxed)));
+        let host = self.host(&line, &clock);
+        let folder = self.folder.path().join(login);
+        let code = EnrolCode { url: "https://localhost".into(), code, pin: server.keys.tls_pin }.to_string();
+        let phone = Phone::enroll(&folder, host.clone(), EnrolInput { code, pin: None }).await?;
+        let worker = Worker { phone, folder, host, line, clock };
+        worker.sync().await?;
+        Ok(worker)
+    }
+
+    fn host(&self, line: &Line, clock: &Arc<AtomicI64>) -> Host {
+        let (router, line) = (self.router.clone(), line.clone());
+        let connect = InMemory::new_async(move |request| carry(router.clone(), line.clone(), request));
+        Host {
+            keys: Arc::new(MemoryKeys::default()),
+            clock: Arc::new(MovedClock(clock.clone())),
+            random: Arc::new(SystemRandom),
+            connect: Arc::new(connect),
+            catalog: Catalog::built_in(),
+            app_version: "story".into(),
+        }
+    }
+}
+
+/// A worker's phone.
+pub struct Worker {
+    /// The phone.
+    pub phone: Phone,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What its platform lends.
+    pub host: Host,
+    /// Its line to the server.
+    pub line: Line,
+    /// Its wall clock, in milliseconds since 1970.
+    pub clock: Arc<AtomicI64>,
+}
+
+impl Worker {
+    /// Sends what waits and fetches what is new.
+    pub async fn sync(&self) -> Result<SyncReport, ApiError> {
+        self.phone.sync().await
+    }
+
+    /// Ends the process of the phone and starts another over the same folder.
+    pub fn restart(self) -> Result<Self, ApiError> {
+        let Self { phone, folder, host, line, clock } = self;
+        drop(phone);
+        let phone = Phone::open(&folder, host.clone(), None)?;
+        Ok(Self { phone, folder, host, line, clock })
+    }
+
+    /// Copies the phone's folder.
+    pub fn copy_to(&self, folder: &Path) -> std::io::Result<()> {
+        copy_folder(&self.folder, folder)
+    }
+}
+
+/// Copies a folder with everything in it.
+pub fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// A phone's line to the server.
+#[derive(Clone, Default)]
+pub struct Line {
+    cut: Arc<AtomicBool>,
+    lose_answers: Arc<AtomicU32>,
+    twice: Arc<AtomicBool>,
+    requests: Arc<AtomicU32>,
+}
+
+impl Line {
+    /// Cuts the line, or mends it.
+    pub fn cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::Relaxed);
+    }
+
+    /// Loses the next answers to pushes: the server has done its work and the phone does not know.
+    pub fn lose_answers(&self, count: u32) {
+        self.lose_answers.store(count, Ordering::Relaxed);
+    }
+
+    /// Sends every request twice, at the same time.
+    pub fn twice(&self, twice: bool) {
+        self.twice.store(twice, Ordering::Relaxed);
+    }
+
+    /// How many requests went over the line since the last call.
+    pub fn requests(&self) -> u32 {
+        self.requests.swap(0, Ordering::Relaxed)
+    }
+}
+
+fn carry(router: Arc<Mutex<Option<axum::Router>>>, line: Line, request: Request) -> Answer<'static> {
+    Box::pin(async move {
+        line.requests.fetch_add(1, Ordering::Relaxed);
+        let router = lock(&router).clone();
+        let Some(router) = router.filter(|_| !line.cut.load(Ordering::Relaxed)) else {
+            return Err(TransportError::NoAnswer);
+        };
+        let push = request.path.ends_with("push");
+        let other = line.twice.load(Ordering::Relaxed).then(|| call(router.clone(), request.clone()));
+        let answer = match other {
+            Some(other) => tokio::join!(call(router, request), other).0,
+            None => call(router, request).await,
+        };
+        let lost = push
+            && line.lose_answers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        if lost { Err(TransportError::NoAnswer) } else { answer }
+    })
+}
+
+async fn call(router: axum::Router, request: Request) -> Result<Response, TransportError> {
+    let mut builder = http::Request::builder().uri(&request.path);
+    if let Some(token) = &request.token {
+        builder = builder.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let builder = builder.method(if request.body.is_some() { http::Method::POST } else { http::Method::GET });
+    let asked = builder
+        .header(HeaderName::from_static("content-type"), "application/cbor+zstd")
+        .body(Body::from(request.body.unwrap_or_default()))
+        .map_err(|_| TransportError::NoAnswer)?;
+    let answer = router.oneshot(asked).await.map_err(|_| TransportError::NoAnswer)?;
+    let status = answer.status().as_u16();
+    let body = to_bytes(answer.into_body(), request.limit).await.map_err(|_| TransportError::TooLarge)?;
+    Ok(Response { status, body: body.to_vec(), server_ms: None })
+}
+
+/// Secrets in memory; they outlive the phone's folder as a platform's key store does.
+#[derive(Default)]
+pub struct MemoryKeys(Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl KeyStore for MemoryKeys {
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+        Ok(lock(&self.0).get(name).cloned())
+    }
+
+    fn store(&self, name: &str, secret: &[u8]) -> Result<(), HostError> {
+        lock(&self.0).insert(name.to_owned(), secret.to_vec());
+        Ok(())
+    }
+
+    fn delete(&self, name: &str) -> Result<(), HostError> {
+        lock(&self.0).remove(name);
+        Ok(())
+    }
+}
+
+struct MovedClock(Arc<AtomicI64>);
+
+impl PhoneClock for MovedClock {
+    fn wall_ms(&self) -> Result<i64, HostError> {
+        Ok(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn monotonic_ms(&self) -> Result<i64, HostError> {
+        Ok(self.0.load(Ordering::Relaxed))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,10 @@
+//! Stories of phones and a server, told with the real code of both.
+//!
+//! The modules say `cfg(test)` so that the lints know them as tests and let them unwrap.
+
+#[cfg(test)]
+mod concurrent;
+#[cfg(test)]
+mod lines;
+#[cfg(test)]
+mod one_edit;
