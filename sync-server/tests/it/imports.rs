@@ -122,8 +122,11 @@ fn a_sheet_of_rooms_makes_the_addresses_above_and_the_houses_once() {
     assert_eq!(shown(&server, room, "source"), "import".into());
 }
 
-/// A workbook of people: a title row, headings, then rows as (number, name, identity number, gender, birth, phone).
-fn workbook(path: &Path, rows: &[(&str, &str, &str, &str, (u16, u8, u8), &str)]) {
+/// Number, name, identity number, gender, birth, phone.
+type Row<'a> = (&'a str, &'a str, &'a str, &'a str, (u16, u8, u8), &'a str);
+
+/// A workbook of people: a title row, headings, then the rows.
+fn workbook(path: &Path, rows: &[Row<'_>]) {
     let mut book = Workbook::new();
     let sheet = book.add_worksheet().set_name("人口").unwrap();
     sheet.write(0, 0, "实有人口登记表").unwrap();
