@@ -1,7 +1,7 @@
 //! Enrolling, opening, locking.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32};
 use std::sync::{Arc, Mutex, RwLock};
 
 use gridpass_core::id::ChangeHash;
@@ -151,6 +151,7 @@ impl Phone {
             engine: tokio::sync::Mutex::new(Engine::default()),
             token: Mutex::new(None),
             untold_actor: AtomicBool::new(false),
+            ahead_ms: AtomicI64::new(0),
             restarts: AtomicU32::new(0),
             catalog,
             commits: tokio::sync::watch::Sender::new(0),
