@@ -18,13 +18,11 @@ use crate::phone::{Inner, Phone};
 use crate::project::project;
 use crate::secrets::{self, DeviceKey, Enrolment};
 use crate::store::pending::{self, Pending, PendingState};
-use crate::store::{self, Store, StoreError, draft, meta};
+use crate::store::{self, DAMAGED, Store, StoreError, draft, meta};
 use crate::syncing::{self, Answered};
 use crate::transport::Request;
 
 const OUTBOX: &str = "outbox";
-/// A mark in the folder: the database was found damaged while it was open.
-const DAMAGED: &str = "phone.damaged";
 
 /// What enrolling needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +139,6 @@ impl Phone {
         let transport = host.connect.connect(&enrolment.url, &pin).map_err(syncing::no_answer)?;
         let catalog = RwLock::new(host.catalog.clone());
         let inner = Inner {
-            folder: folder.to_owned(),
             host,
             store,
             outbox: Mutex::new(outbox),
@@ -234,13 +231,6 @@ impl Inner {
             Ok(())
         })?;
         Ok(())
-    }
-
-    /// Remembers that the database is damaged, so that the next opening sets it aside.
-    pub(crate) fn mark_damaged(&self, error: &StoreError) {
-        if matches!(error, StoreError::Damaged { .. }) {
-            let _ = std::fs::write(self.folder.join(DAMAGED), b"");
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The phone an app holds: its parts, and what they share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -26,7 +25,6 @@ pub struct Phone {
 
 /// What every part of the phone uses.
 pub(crate) struct Inner {
-    pub folder: PathBuf,
     pub host: Host,
     pub store: Store,
     /// Locked only by who holds the store's writer, or by nobody else.

@@ -160,7 +160,6 @@ pub(crate) fn answered<T: for<'b> Decode<'b, ()>>(response: &Response, limit: us
 impl Inner {
     /// What a failure of the phone's own storage does to a sync.
     fn stopped(&self, error: &StoreError) -> Stop {
-        self.mark_damaged(error);
         tracing::error!(%error, "a sync stopped at the phone's storage");
         Stop { failure: Failure::Storage, code: "sync".to_owned() }
     }

@@ -213,6 +213,29 @@ impl Server {
         world.append(record, built, author, intent);
     }
 
+    /// A supervisor approves refused work: the server writes its values under the same intent.
+    pub fn approve(&self, record: RecordId, intent: IntentId, key: &str, value: &str) {
+        let mut world = self.world();
+        let document = &world.records[&record].document;
+        let puts = vec![(key.to_owned(), value.into())];
+        let built = document.change_putting(ActorId([0xc0; 16]), NOON / 1000, puts).build().unwrap();
+        world.append(record, built, Author { role: Role::CONSOLE, user: None, device: None }, intent);
+    }
+
+    /// The record's history is rolled over: a new generation with the values that stand.
+    pub fn roll_over(&self, record: RecordId) {
+        let mut world = self.world();
+        let stored = world.records.get_mut(&record).unwrap();
+        let values = shown_values(&stored.document.state(), |_| false);
+        let puts = values.into_iter().map(|(key, shown)| (key, shown.value().clone())).collect();
+        let built = Document::new().change_putting(ActorId([0xc1; 16]), NOON / 1000, puts).build().unwrap();
+        (stored.generation, stored.document, stored.rows) = (stored.generation + 1, Document::new(), Vec::new());
+        let author = Author { role: Role::CONSOLE, user: None, device: None };
+        let intent = IntentId::derived("roll", &[built.hash.as_bytes()]);
+        world.append(record, built, author, intent);
+        world.log(BASE, record, RowKind::PUT, None);
+    }
+
     /// A plain record of the district.
     pub fn publish(&self, collection: &str, values: Vec<(String, Value)>) -> RecordId {
         let mut world = self.world();
