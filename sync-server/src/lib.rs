@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod import;
 pub mod ingest;
 pub mod keys;
 pub mod log;

@@ -11,7 +11,10 @@ use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
 use gridpass_server::clock::Clock;
 use gridpass_server::db::{AssignmentRow, Principal};
+use gridpass_server::import::tree::tree;
+use gridpass_server::import::{self, Mapping};
 use gridpass_server::keys::random;
+use gridpass_server::router::router;
 use gridpass_server::serve::serve;
 
 #[derive(Parser)]
@@ -39,6 +42,24 @@ enum Command {
     /// Phones.
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Take in workbooks and CSV files: addresses, houses, people, organisations, lifts.
+    Import {
+        /// The mapping: which sheet is which collection, which column which field.
+        #[arg(long)]
+        mapping: PathBuf,
+        /// Only this sheet.
+        #[arg(long)]
+        sheet: Option<String>,
+        /// Look at everything and write nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// The code of the grid of rows that name none.
+        #[arg(long)]
+        grid: Option<String>,
+        /// The files, in any order.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Compare every stored row with what it must add up to.
     Verify,
     /// Print the way of every change of a record.
@@ -75,6 +96,11 @@ enum GridCommand {
         /// The name that is shown.
         name: String,
     },
+    /// Make the units and grids of a sheet with the columns 级别, 编码, 名称, 上级编码.
+    Import {
+        /// The CSV file or workbook.
+        file: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -107,9 +133,9 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Init => println!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
         Command::Serve => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let listen = app.config.listen;
+            let (listen, app) = (app.config.listen, Arc::new(app));
             runtime.block_on(async move {
-                let serving = serve(Arc::new(app), listen)?;
+                let serving = serve(router(app.clone()), &app.keys, listen)?;
                 println!("listening on https://{}", serving.address);
                 tokio::signal::ctrl_c().await?;
                 serving.stop().await
@@ -132,6 +158,17 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             let id = GridId::new(now_ms, random()?);
             app.db.add_grid(now_ms, id, &[], &code, &name)?;
             println!("{id}");
+        }
+        Command::Grid(GridCommand::Import { file }) => {
+            let made = tree(&app, &file)?;
+            println!("{} units and {} grids made", made.units, made.grids);
+        }
+        Command::Import { mapping, sheet, dry_run, grid, files } => {
+            let mapping = Mapping::read(&mapping)?;
+            let options = import::Options { sheet, grid, dry_run };
+            let summary = import::run(&app, &mapping, &options, &files, &mut |problem| println!("{problem}"))?;
+            print!("{summary}");
+            return Ok(if summary.refused() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Device(DeviceCommand::Code { login }) => {
             let user = user_of(&login)?;

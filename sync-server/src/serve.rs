@@ -4,14 +4,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::app::App;
-use crate::router::router;
+use crate::keys::Keys;
 
 /// A server that runs until it is stopped.
 pub struct Serving {
@@ -21,16 +21,16 @@ pub struct Serving {
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
-/// Starts serving; with port 0 the system chooses a free one.
-pub fn serve(app: Arc<App>, listen: SocketAddr) -> std::io::Result<Serving> {
-    let config = tls(&app)?;
+/// Starts serving routes under the keys' certificate; with port 0 the system chooses a free one.
+pub fn serve(routes: Router, keys: &Keys, listen: SocketAddr) -> std::io::Result<Serving> {
+    let config = tls(keys)?;
     let listener = TcpListener::bind(listen)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let handle = Handle::new();
     let server = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(Arc::new(config)))?
         .handle(handle.clone())
-        .serve(router(app).into_make_service());
+        .serve(routes.into_make_service());
     Ok(Serving { address, handle, task: tokio::spawn(server) })
 }
 
@@ -47,11 +47,11 @@ impl Serving {
     }
 }
 
-fn tls(app: &App) -> std::io::Result<ServerConfig> {
-    let certificates = CertificateDer::pem_slice_iter(app.keys.tls_certificate.as_bytes())
+fn tls(keys: &Keys) -> std::io::Result<ServerConfig> {
+    let certificates = CertificateDer::pem_slice_iter(keys.tls_certificate.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(std::io::Error::other)?;
-    let key = PrivateKeyDer::from_pem_slice(app.keys.tls_key.as_bytes()).map_err(std::io::Error::other)?;
+    let key = PrivateKeyDer::from_pem_slice(keys.tls_key.as_bytes()).map_err(std::io::Error::other)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -1,3 +1,4 @@
 //! Stories, tools and data that prove GridPass: real phones and a real server together.
 
+pub mod chaos;
 pub mod world;

@@ -7,18 +7,19 @@ mod read;
 mod verify;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::{ActorId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UserId};
+use gridpass_core::id::{ActorId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
 use gridpass_core::wire::{BucketCursor, Cursor, Nonce, Role, Touched};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags, Row, Transaction};
 
 use super::{
     AssignmentRow, BucketRead, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef, Manifest,
-    NewPack, Principal, PushFacts,
+    NewPack, Principal, PushFacts, UnitRow,
 };
 use crate::log::{Audit, Commit, Outcome};
 use writer::Writer;
@@ -55,10 +56,13 @@ impl Sqlite {
         configure(&connection)?;
         migrate(&mut connection)?;
         let stored: Option<i64> = meta(&connection, "epoch")?;
-        let (seen_epoch, seen_heads) = writer::read_marker(&marker).unwrap_or_default();
-        let behind = stored.is_some_and(|epoch| {
-            epoch.cast_unsigned() == seen_epoch && writer::sum_of_heads(&connection).is_ok_and(|sum| sum < seen_heads)
-        });
+        let seen = writer::read_marker(&marker);
+        let behind = match (stored, seen) {
+            (Some(epoch), Some((seen_epoch, seen_heads))) => {
+                epoch.cast_unsigned() != seen_epoch || writer::sum_of_heads(&connection)? < seen_heads
+            }
+            _ => false,
+        };
         let (epoch, opened) = match stored {
             Some(epoch) if !behind => (epoch.cast_unsigned(), Opened::AsLeft),
             Some(_) => (fresh_epoch, Opened::Older),
@@ -199,6 +203,10 @@ impl Database for Sqlite {
         self.read("looking up a push", |tx| push::facts(tx, items))
     }
 
+    fn homes(&self, _: &Principal, _: i64, records: &[RecordId]) -> Result<BTreeMap<RecordId, Bucket>, DbError> {
+        self.read("finding homes", |tx| push::homes(tx, records))
+    }
+
     fn pull(
         &self,
         _: &Principal,
@@ -255,6 +263,15 @@ impl Database for Sqlite {
 
     fn user_by_login(&self, _: &Principal, _: i64, login: &str) -> Result<Option<UserId>, DbError> {
         self.read("finding a user", |tx| people::user_by_login(tx, login))
+    }
+
+    fn add_unit(&self, now_ms: i64, unit: &UnitRow) -> Result<(), DbError> {
+        let unit = unit.clone();
+        self.writer.run("adding a unit", now_ms, move |c| people::add_unit(c, now_ms, &unit))
+    }
+
+    fn unit_by_code(&self, _: &Principal, _: i64, code: &str) -> Result<Option<UnitId>, DbError> {
+        self.read("finding a unit", |tx| people::unit_by_code(tx, code))
     }
 
     fn add_grid(&self, now_ms: i64, id: GridId, unit: &[u8], code: &str, name: &str) -> Result<(), DbError> {

@@ -348,6 +348,7 @@ fn visit(phone: &Phone, household: RecordId, outcome: &str, now_offset: i64) -> 
     let now = gridpass_phone::host::Clock::wall_ms(&host)
         .map_err(|error| ApiError::Storage { step: error.step, damaged: false })?;
     let mut values: Vec<(String, Value)> = vec![
+        ("source".into(), "worker".into()),
         ("target_kind".into(), "household".into()),
         ("target_id".into(), household.to_string().into()),
         ("mode".into(), "door".into()),

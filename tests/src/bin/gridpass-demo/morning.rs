@@ -1,0 +1,211 @@
+//! The morning: what two workers do, and what must be true afterwards.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering::Relaxed;
+
+use gridpass_tests::chaos::Weather;
+use gridpass_tests::world::Error;
+use serde_json::Value as Json;
+
+use crate::stage::{Handset, Stage};
+
+const GRID: &str = "370212001001001";
+/// A name that must not be readable in any file of a phone.
+const CANARY: &str = "欧阳金丝雀";
+const BAD_LINE: Weather = Weather { lose_request: 15, lose_answer: 20, twice: 25, cut: 10, delay_ms: 40 };
+
+pub async fn play(stage: &mut Stage) -> Result<(), Error> {
+    stage.scene("Two workers of one grid enrol their phones.");
+    stage.server(&["grid", "add", GRID, "中韩街道第一网格"])?;
+    let li = stage.enrol("li", GRID)?;
+    let wang = stage.enrol("wang", GRID)?;
+    li.sync()?;
+    wang.sync()?;
+
+    stage.scene("Li registers a household of an estate, and Wang's phone gets it.");
+    let household = register(&li)?;
+    li.sync()?;
+    wang.sync()?;
+    let (left, right) = (sums(&li)?, sums(&wang)?);
+    stage.check("both phones hold the same records", left == right && !left.is_empty(), &left);
+    let found = li.in_flight(&["find", "hesz"])?;
+    let titles: Vec<&str> = rows(&found).filter_map(|row| row["title"].as_str()).collect();
+    stage.check("pinyin initials find the estate without a network", !titles.is_empty(), &titles.join(", "));
+
+    stage.scene("In the basement there is no network. Both edit the same household.");
+    let before = li.keep_copy()?;
+    let head = head_of_log(stage)?;
+    li.in_flight(&["set", &household.household, "best_time=weekend"])?;
+    li.in_flight(&["set", &household.person, &format!("name={CANARY}")])?;
+    li.in_flight(&["visit", &household.household])?;
+    li.in_flight(&["draft", "put", "facility", "kind=elevator"])?;
+    wang.in_flight(&["set", &household.household, "kind=family"])?;
+    wang.in_flight(&["set", &household.person, "name=欧阳小雀"])?;
+    let unsent = (count(&li, "unsent")?, count(&wang, "unsent")?);
+    stage.check("every save is durable on its phone", unsent == (3, 2), &format!("{unsent:?} changes wait"));
+    stage.check("nothing reached the server", head_of_log(stage)? == head, &format!("log at {head}"));
+    stage.check("what was typed is not readable in the phone's folder", !li.holds(CANARY)?, "0 files hold it");
+    if std::env::var("BREAK").as_deref() == Ok("drop_pending") {
+        stage.scene("  (BREAK=drop_pending: Li's phone is put back to before the basement)");
+        li.put_back(&before)?;
+    }
+
+    stage.scene("Back on the street the line is bad, and in the middle of it the server is killed.");
+    stage.chaos.weather(BAD_LINE);
+    let mut attempts = li.sync()?;
+    stage.kill_server()?;
+    attempts += wang.sync()?;
+    attempts += li.sync()?;
+    attempts += wang.sync()?;
+    stage.chaos.weather(Weather::default());
+    let tally = stage.chaos.tally();
+    let faults = format!(
+        "{attempts} syncs, {} requests: {} lost, {} answers lost, {} sent twice, {} cut off",
+        tally.requests.load(Relaxed),
+        tally.lost_requests.load(Relaxed),
+        tally.lost_answers.load(Relaxed),
+        tally.doubled.load(Relaxed),
+        tally.cut.load(Relaxed),
+    );
+    let hit = tally.lost_requests.load(Relaxed) + tally.lost_answers.load(Relaxed) + tally.doubled.load(Relaxed);
+    stage.check("the line was bad and everything came through", hit > 0, &faults);
+    let waiting = (count(&li, "unsent")?, count(&wang, "unsent")?);
+    stage.check("nothing waits on a phone", waiting == (0, 0), &format!("{waiting:?}"));
+
+    stage.scene("What must be true now.");
+    let (left, right) = (sums(&li)?, sums(&wang)?);
+    stage.check("both phones hold the same records", left == right, &left);
+    let shown = wang.run(&["show", &household.household])?;
+    let (time, kind) = (&shown["fields"]["best_time"], &shown["fields"]["kind"]);
+    stage.check(
+        "different fields of one record both stand",
+        time == "weekend" && kind == "family",
+        &format!("{time}, {kind}"),
+    );
+    let names = |phone: &Handset| -> Result<Vec<String>, Error> {
+        let shown = phone.run(&["show", &household.person])?;
+        let mut names: Vec<String> =
+            rows(&shown["fields"]["name"]["conflict"]).filter_map(Json::as_str).map(ToOwned::to_owned).collect();
+        names.sort();
+        Ok(names)
+    };
+    let both = (names(&li)?, names(&wang)?);
+    let same_two = both.0.len() == 2 && both.0 == both.1;
+    stage.check("two names typed at once are both shown on both phones", same_two, &format!("{:?}", both.0));
+    let linked = wang.run(&["show", &household.household])?["linked_from"].take();
+    let visits: BTreeSet<&str> =
+        rows(&linked).filter(|link| link["collection"] == "visit").filter_map(|link| link["record"].as_str()).collect();
+    let visits = visits.len();
+    stage.check("the visit reached the colleague", visits == 1, &format!("{visits} visit"));
+    let drafts = count(&li, "drafts")?;
+    stage.check("the draft is still on the phone", drafts == 1, &format!("{drafts} draft"));
+    let traced = stage.server(&["trace", &household.person])?;
+    let intents: Vec<Json> = traced.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let names_written = intents.iter().filter(|line| rows(&line["keys"]).any(|key| key == "name")).count();
+    stage.check(
+        "each save is stored exactly once",
+        names_written == 3,
+        &format!("{names_written} changes of the name"),
+    );
+    let receipts = li.in_flight(&["receipts", "--verify"])?;
+    let valid = receipts["valid"].as_u64().unwrap_or(0);
+    stage.check(
+        "every receipt bears the server's signature, checked without a network",
+        valid >= 8,
+        &receipts.to_string(),
+    );
+    let verified = stage.server(&["verify"])?;
+    stage.check("every row of the server adds up", verified.contains(" 0 faults"), verified.trim());
+
+    stage.scene("Wang decides the name.");
+    wang.run(&["set", "--resolve", &household.person, &format!("name={CANARY}")])?;
+    wang.sync()?;
+    li.sync()?;
+    let decided = li.run(&["show", &household.person])?["fields"]["name"].clone();
+    stage.check("the decision stands on the other phone too", decided == CANARY, &decided.to_string());
+    let same = li.run(&["set", &household.person, &format!("name={CANARY}")])?;
+    stage.check("saving it again writes nothing", same["intent"].is_null(), &same["intent"].to_string());
+    Ok(())
+}
+
+struct Household {
+    household: String,
+    person: String,
+}
+
+/// An estate with a building, a unit, a room, its house, a household and one person.
+fn register(li: &Handset) -> Result<Household, Error> {
+    let make = |collection: &str, fields: &[&str]| -> Result<String, Error> {
+        let saved = li.run(&[&["new", collection], fields].concat())?;
+        Ok(saved["record"].as_str().ok_or("a saved record has no name")?.to_owned())
+    };
+    let area = make("address", &["level=area", "estate=海尔山庄", "usage=residential"])?;
+    let under = |parent: &str| format!("parent_id={parent}");
+    let building = make(
+        "address",
+        &[
+            "level=building",
+            &under(&area),
+            "building=3号楼",
+            "usage=residential",
+            r#"point={"acc_cm":500,"crs":"WGS84","fixed_at":1800000000000,"lat_e7":361000000,"lon_e7":1204000000,"mock":false,"provider":"gps"}"#,
+        ],
+    )?;
+    let unit = make("address", &["level=unit", &under(&building), "unit=2单元", "usage=residential"])?;
+    let room = make("address", &["level=room", &under(&unit), "floor=3", "room=\"301\"", "usage=residential"])?;
+    let house = make("house", &[&format!("address_id={room}"), "nature=owner_occupied"])?;
+    let household = make("household", &[&format!("house_id={house}"), "kind=single"])?;
+    let person = make(
+        "person",
+        &[
+            "name=欧阳雀",
+            "id_missing=not_shown",
+            "gender=\"2\"",
+            "birth=1985-03-07",
+            "nationality=CHN",
+            "pop_class=here",
+        ],
+    )?;
+    make(
+        "residence",
+        &[
+            &format!("person_id={person}"),
+            &format!("house_id={house}"),
+            &format!("household_id={household}"),
+            "relation=\"0\"",
+            "role=owner",
+            "main=true",
+            "from=2019-05-01",
+        ],
+    )?;
+    Ok(Household { household, person })
+}
+
+fn rows(list: &Json) -> impl Iterator<Item = &Json> {
+    list.as_array().into_iter().flatten()
+}
+
+fn count(phone: &Handset, what: &str) -> Result<u64, Error> {
+    phone.run(&["--flight", "state"])?[what].as_u64().ok_or_else(|| format!("state says nothing of {what}").into())
+}
+
+/// Records and checksum of every bucket of the grid, for comparison and for people.
+fn sums(phone: &Handset) -> Result<String, Error> {
+    let state = phone.run(&["--flight", "state"])?;
+    let mut sums: Vec<String> = rows(&state["buckets"])
+        .filter(|bucket| bucket["bucket"].as_str().is_some_and(|name| name.starts_with("grid/")))
+        .map(|bucket| {
+            let class = bucket["bucket"].as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+            format!("{class} {} records {}", bucket["records"], bucket["checksum"].as_str().unwrap_or_default())
+        })
+        .collect();
+    sums.sort();
+    Ok(sums.join(", "))
+}
+
+/// How many rows the server has verified: it grows with every stored change.
+fn head_of_log(stage: &Stage) -> Result<u64, Error> {
+    let verified = stage.server(&["verify"])?;
+    let last = verified.lines().last().and_then(|line| line.split(' ').next()?.parse().ok());
+    last.ok_or_else(|| "verify says no number of rows".into())
+}

@@ -1,0 +1,218 @@
+//! What the morning is played on: folders, processes, the bad line.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use gridpass_core::id::unhex;
+use gridpass_core::wire::EnrolCode;
+use gridpass_tests::chaos::Chaos;
+use gridpass_tests::world::{Error, copy_folder};
+use serde_json::Value as Json;
+
+/// The folder of everything the demo makes.
+const FOLDER: &str = ".demo";
+/// The seed of the weather.
+const SEED: u64 = 20_270_115;
+
+pub struct Stage {
+    folder: PathBuf,
+    programs: PathBuf,
+    server: Child,
+    pub chaos: Chaos,
+    checks: u32,
+    failed: u32,
+}
+
+/// A phone: a folder, a folder for its secrets, and a process for every command.
+#[derive(Clone)]
+pub struct Handset {
+    pub name: &'static str,
+    program: PathBuf,
+    pub folder: PathBuf,
+    keys: PathBuf,
+}
+
+impl Stage {
+    /// Starts a server over an empty folder and a bad line before it.
+    pub async fn set_up() -> Result<Self, Error> {
+        let programs = std::env::current_exe()?.parent().ok_or("the demo has no folder")?.to_owned();
+        let folder = PathBuf::from(FOLDER);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        let data = folder.join("server");
+        std::fs::create_dir_all(&data)?;
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let url = format!("https://127.0.0.1:{port}");
+        let settings = format!("listen = \"127.0.0.1:{port}\"\nurl = \"{url}\"\ndistrict = \"崂山区(演示)\"\n");
+        std::fs::write(data.join("gridpass.toml"), settings)?;
+        let pin = unhex::<32>(command(&programs.join("gridpass-server"), &data, &["init"])?.trim())?;
+        let server = serve(&programs, &data, &folder.join("server.log"))?;
+        let chaos = Chaos::start(&folder.join("line"), &url, &pin, SEED)?;
+        println!("A server at {url}, a bad line before it at {}; everything lies in {FOLDER}/.\n", chaos.url);
+        Ok(Self { folder, programs, server, chaos, checks: 0, failed: 0 })
+    }
+
+    /// Runs a command of the server and returns what it prints.
+    pub fn server(&self, arguments: &[&str]) -> Result<String, Error> {
+        command(&self.programs.join("gridpass-server"), &self.data(), arguments)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("server")
+    }
+
+    /// Kills the server in the middle of its life and starts it again.
+    pub fn kill_server(&mut self) -> Result<(), Error> {
+        self.server.kill()?;
+        self.server.wait()?;
+        self.server = serve(&self.programs, &self.data(), &self.folder.join("server.log"))?;
+        Ok(())
+    }
+
+    /// A user with a grid, and a phone that is enrolled through the bad line.
+    pub fn enrol(&self, name: &'static str, grid: &str) -> Result<Handset, Error> {
+        self.server(&["user", "add", name, name])?;
+        self.server(&["user", "assign", name, grid])?;
+        let code: EnrolCode = self.server(&["device", "code", name])?.trim().parse()?;
+        let code = EnrolCode { url: self.chaos.url.clone(), pin: self.chaos.pin, ..code };
+        let handset = Handset {
+            name,
+            program: self.programs.join("gridpass-phone"),
+            folder: self.folder.join(name),
+            keys: self.folder.join(format!("{name}-keys")),
+        };
+        handset.run(&["enroll", &code.to_string()])?;
+        Ok(handset)
+    }
+
+    /// One thing the demo claims, with the figures it rests on.
+    pub fn check(&mut self, claim: &str, holds: bool, figures: &str) {
+        self.checks += 1;
+        self.failed += u32::from(!holds);
+        println!("  {} {claim}: {figures}", if holds { "✔" } else { "✘" });
+    }
+
+    pub fn failed(&self) -> u32 {
+        self.failed
+    }
+
+    /// A heading.
+    pub fn scene(&self, text: &str) {
+        println!("{text}");
+    }
+
+    /// Waits until somebody ends it.
+    pub async fn stay_up(&self) {
+        let phone = format!("target/debug/gridpass-phone --folder {FOLDER}/li --key-dir {FOLDER}/li-keys");
+        println!("\nThe server stays up. By hand, in another window:");
+        println!("  {phone} state");
+        println!("  {phone} find hesz");
+        println!("  {phone} --flight set RECORD key=value     # no network; then `sync`");
+        println!("  target/debug/gridpass-server --data {FOLDER}/server verify");
+        println!("  target/debug/gridpass-server --data {FOLDER}/server trace RECORD");
+        println!("End with Ctrl-C.");
+        // Without signals the demo ends at once, which is all it can do.
+        let _ = tokio::signal::ctrl_c().await;
+    }
+
+    pub async fn tear_down(mut self) {
+        // Nothing is left to do where one of them has ended already.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        let _ = self.chaos.stop().await;
+    }
+}
+
+impl Handset {
+    /// Runs a command of the phone; its answer.
+    pub fn run(&self, arguments: &[&str]) -> Result<Json, Error> {
+        let output = Command::new(&self.program)
+            .args(["--folder".as_ref(), self.folder.as_os_str(), "--key-dir".as_ref(), self.keys.as_os_str()])
+            .args(arguments)
+            .output()?;
+        if !output.status.success() {
+            let name = self.name;
+            return Err(format!("{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim()).into());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// The same without any network.
+    pub fn in_flight(&self, arguments: &[&str]) -> Result<Json, Error> {
+        self.run(&[&["--flight"], arguments].concat())
+    }
+
+    /// Syncs until everything is through; how many attempts it took.
+    pub fn sync(&self) -> Result<u32, Error> {
+        let mut last = String::new();
+        for attempt in 1..=60 {
+            match self.run(&["sync"]) {
+                Ok(report) if report["complete"] == true && report["unsent"] == 0 => return Ok(attempt),
+                Ok(report) => last = report.to_string(),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(format!("{}: no sync came through in 60 attempts: {last}", self.name).into())
+    }
+
+    /// Keeps a copy of the phone's folder.
+    pub fn keep_copy(&self) -> Result<PathBuf, Error> {
+        let copy = self.folder.with_extension("copy");
+        copy_folder(&self.folder, &copy)?;
+        Ok(copy)
+    }
+
+    /// Puts a copy in place of the phone's folder.
+    pub fn put_back(&self, copy: &Path) -> Result<(), Error> {
+        std::fs::remove_dir_all(&self.folder)?;
+        copy_folder(copy, &self.folder)?;
+        Ok(())
+    }
+
+    /// Whether any file of the phone's folder holds the bytes.
+    pub fn holds(&self, needle: &str) -> Result<bool, Error> {
+        let mut folders = vec![self.folder.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if std::fs::read(&path)?.windows(needle.len()).any(|window| window == needle.as_bytes()) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn command(program: &Path, data: &Path, arguments: &[&str]) -> Result<String, Error> {
+    let output = Command::new(program).arg("--data").arg(data).args(arguments).output()?;
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout)?),
+        false => Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim()).into()),
+    }
+}
+
+/// Starts the server and waits until it says that it listens.
+fn serve(programs: &Path, data: &Path, log: &Path) -> Result<Child, Error> {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+    let mut child = Command::new(programs.join("gridpass-server"))
+        .arg("--data")
+        .arg(data)
+        .arg("serve")
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()?;
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line)?;
+    }
+    match line.starts_with("listening") {
+        true => Ok(child),
+        false => Err("the server does not start; see .demo/server.log".into()),
+    }
+}
