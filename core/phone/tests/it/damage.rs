@@ -1,10 +1,12 @@
 //! Crashes, damage, forgotten PINs: what was saved is there, and what was not handed in comes back.
 
+use std::sync::{Arc, Mutex};
+
 use gridpass_core::value::Value;
 use gridpass_phone::{ApiError, LockState, OutboxEntry, Phone, SaveInput, read_as_server};
 
-use crate::host::{Handset, edit, run};
-use crate::server::{Server, sealing_key};
+use crate::host::{Handset, copy_files, edit, run};
+use crate::server::{Server, World, sealing_key};
 
 const NOTHING: Value = Value::Null;
 
@@ -26,6 +28,55 @@ fn what_was_saved_is_there_after_the_app_is_killed() {
     assert_eq!(ann.value(person, "phone/1"), "13900000001|本人".into());
     assert!(ann.sync().complete);
     assert_eq!(server.values(person, "phone/1"), ["13900000001|本人".into()]);
+}
+
+#[test]
+fn a_kill_at_any_request_of_a_hard_sync_loses_nothing_and_doubles_nothing() {
+    let server = Server::new();
+    let (mut ann, person) = with_person(&server);
+    let ben = Handset::enrolled(&server, 2);
+    ben.sync();
+    ben.save(person, vec![edit("name", "张三", "章三")]);
+    ben.sync();
+    server.rules(|rules| rules.refuse = Some("bad|本人".into()));
+    ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(person, vec![edit("phone/2", NOTHING, "bad|本人")]);
+    ann.save(person, vec![edit("phone/3", NOTHING, "3|家人"), edit("phone/2", "bad|本人", "2|家人")]);
+    ann.save(person, vec![edit("name", "张三", "张珊")]);
+    let other = ann.person("李四");
+    server.rules(|rules| rules.page = 1);
+    server.world().end_tokens();
+
+    let moments: Arc<Mutex<Vec<(tempfile::TempDir, World)>>> = Arc::default();
+    let (folder, seen) = (ann.folder.clone(), moments.clone());
+    server.watch(Some(Box::new(move |world| {
+        let copy = tempfile::tempdir().unwrap();
+        copy_files(&folder, copy.path());
+        seen.lock().unwrap().push((copy, world.clone()));
+    })));
+    ann.sync();
+    server.watch(None);
+    let moments = std::mem::take(&mut *moments.lock().unwrap());
+    assert!(moments.len() >= 10, "{}", moments.len());
+
+    for (place, (copy, world)) in moments.into_iter().enumerate() {
+        *server.world() = world;
+        ann.put_back(copy.path());
+        let report = ann.sync();
+        assert_eq!(report.unsent, 0, "moment {place}");
+        assert_eq!(server.values(person, "phone/1"), ["1|本人".into()], "moment {place}");
+        assert_eq!(server.values(person, "phone/2"), [], "moment {place}");
+        assert_eq!(server.values(person, "phone/3"), ["3|家人".into()], "moment {place}");
+        assert_eq!(server.values(person, "name").len(), 2, "moment {place}");
+        assert_eq!(server.changes(other), 1, "moment {place}");
+        assert_eq!(server.changes(person), 5, "moment {place}: made, ben's name, phone 1, phone 3, ann's name");
+        let inbox = ann.phone().inbox().unwrap();
+        let codes: Vec<_> = inbox.iter().map(|item| item.reason.code.as_str()).collect();
+        assert_eq!(codes, ["refused", "seen_changed"], "moment {place}");
+        for held in ann.phone().state().unwrap().buckets {
+            assert_eq!(held.checksum, held.cursor.checksum, "moment {place}");
+        }
+    }
 }
 
 #[test]
