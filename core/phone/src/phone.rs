@@ -46,6 +46,13 @@ pub(crate) struct Inner {
     pub commits: tokio::sync::watch::Sender<u64>,
 }
 
+impl Phone {
+    /// The catalog in use.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.catalog()
+    }
+}
+
 /// The clocks at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {

@@ -216,6 +216,8 @@ pub enum EnrolRefusal {
     UnknownOrExpired,
     /// Another phone has used it.
     Used,
+    /// The phone's key belongs to another user's enrolment or to one that was revoked.
+    KeyTaken,
 }
 
 /// An enrolment that was made or had been made before with the same code and key.

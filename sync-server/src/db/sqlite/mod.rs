@@ -56,10 +56,13 @@ impl Sqlite {
         configure(&connection)?;
         migrate(&mut connection)?;
         let stored: Option<i64> = meta(&connection, "epoch")?;
-        let (seen_epoch, seen_heads) = writer::read_marker(&marker).unwrap_or_default();
-        let behind = stored.is_some_and(|epoch| {
-            epoch.cast_unsigned() == seen_epoch && writer::sum_of_heads(&connection).is_ok_and(|sum| sum < seen_heads)
-        });
+        let seen = writer::read_marker(&marker);
+        let behind = match (stored, seen) {
+            (Some(epoch), Some((seen_epoch, seen_heads))) => {
+                epoch.cast_unsigned() != seen_epoch || writer::sum_of_heads(&connection)? < seen_heads
+            }
+            _ => false,
+        };
         let (epoch, opened) = match stored {
             Some(epoch) if !behind => (epoch.cast_unsigned(), Opened::AsLeft),
             Some(_) => (fresh_epoch, Opened::Older),

@@ -153,13 +153,26 @@ pub(super) fn enrol(
         None if code.expires <= now => return Ok(Err(EnrolRefusal::UnknownOrExpired)),
         None => {}
     }
-    execute(
-        connection,
-        STEP,
-        "INSERT INTO device (id, user, key_id, public_key, app_version, enrolled, last_contact)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-        params![device.0, code.user.0, gridpass_core::seal::key_id(public_key).0, public_key, app_version, now],
-    )?;
+    // A phone that enrols again with its key is the phone it was.
+    let known =
+        connection.query_row("SELECT id, user, revoked FROM device WHERE public_key = ?1", [public_key], |row| {
+            Ok((named(row, "id")?, named::<UserId>(row, "user")?, row.get::<_, Option<i64>>("revoked")?))
+        });
+    let device = match optional(known, STEP)? {
+        Some((known, user, None)) if user == code.user => known,
+        Some(_) => return Ok(Err(EnrolRefusal::KeyTaken)),
+        None => {
+            let key_id = gridpass_core::seal::key_id(public_key);
+            execute(
+                connection,
+                STEP,
+                "INSERT INTO device (id, user, key_id, public_key, app_version, enrolled, last_contact)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+                params![device.0, code.user.0, key_id.0, public_key, app_version, now],
+            )?;
+            device
+        }
+    };
     execute(
         connection,
         STEP,
