@@ -17,6 +17,9 @@ mod sheet;
 mod tree;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use gridpass_core::codes::Date;
@@ -86,7 +89,7 @@ impl Street {
         for (stream, grid) in (1..).zip(&grids) {
             let mut random = Random::new(seed, stream);
             let begun = places.len() + people.len();
-            let mut left =
+            let left =
                 |places: &Places, people: &People| grid.target.saturating_sub(places.len() + people.len() - begun);
             places.begin(grid, &mut random);
             while left(&places, &people) > 0 {

@@ -111,7 +111,7 @@ impl People {
             true => random.weighted(&[(40, "自住"), (45, "出租"), (9, "空置"), (4, "经营"), (2, "集体宿舍")]),
             false => random.weighted(&[(64, "自住"), (20, "出租"), (14, "空置"), (2, "办公")]),
         };
-        let owner = format!("{}{}", words::surname(random), words::given(random, random.clone().percent(50)));
+        let owner = words::name(random);
         let house = self.house(door, nature, &owner, random);
         match nature {
             "自住" => {

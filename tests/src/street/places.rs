@@ -261,7 +261,7 @@ impl Places {
         random: &mut Random,
     ) -> String {
         let number = format!("DW{:05}", self.organisations.rows.len() + 1);
-        let lead = format!("{}{}", words::surname(random), words::given(random, random.clone().percent(50)));
+        let lead = words::name(random);
         // 370299 is no division, so no such code was ever given out.
         let code =
             format!("{}370299MA{:07}", if kind == "物业公司" { "91" } else { "92" }, self.organisations.rows.len());

@@ -59,6 +59,12 @@ const SHOP: (&[&str], &[&str]) = (
     &["超市", "饭店", "理发店", "药房", "快修店", "水果店", "五金店", "洗衣店", "文具店", "面馆"],
 );
 
+/// A whole name.
+pub fn name(random: &mut Random) -> String {
+    let (surname, male) = (surname(random), random.percent(50));
+    format!("{surname}{}", given(random, male))
+}
+
 /// A surname.
 pub fn surname(random: &mut Random) -> &'static str {
     random.weighted(SURNAMES)
