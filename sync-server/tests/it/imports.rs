@@ -1,7 +1,6 @@
 //! Workbooks and CSV files become records, and what people wrote is kept.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use gridpass_core::Value;
 use gridpass_core::catalog::Catalog;
@@ -104,7 +103,6 @@ fn a_sheet_of_rooms_makes_the_addresses_above_and_the_houses_once() {
     let path = folder.path().join("户室.csv");
     for (n, bytes) in [gbk.as_ref(), ROOMS.as_bytes(), &with_mark].into_iter().enumerate() {
         std::fs::write(&path, bytes).unwrap();
-        server.clock.fetch_add(86_400_000, Ordering::Relaxed);
         let (summary, problems) = import(&server, &rooms(), &options(), std::slice::from_ref(&path));
         assert_eq!(problems, []);
         let (addresses, houses) = (counts(&summary, "address"), counts(&summary, "house"));
@@ -123,10 +121,10 @@ fn a_sheet_of_rooms_makes_the_addresses_above_and_the_houses_once() {
 }
 
 /// Number, name, identity number, gender, birth, phone.
-type Row<'a> = (&'a str, &'a str, &'a str, &'a str, (u16, u8, u8), &'a str);
+type Person<'a> = (&'a str, &'a str, &'a str, &'a str, (u16, u8, u8), &'a str);
 
-/// A workbook of people: a title row, headings, then the rows.
-fn workbook(path: &Path, rows: &[Row<'_>]) {
+/// A workbook of people: a title row, headings, then the people.
+fn workbook(path: &Path, rows: &[Person<'_>]) {
     let mut book = Workbook::new();
     let sheet = book.add_worksheet().set_name("人口").unwrap();
     sheet.write(0, 0, "实有人口登记表").unwrap();
