@@ -7,6 +7,7 @@ mod read;
 mod verify;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -197,6 +198,10 @@ impl Database for Sqlite {
 
     fn push_facts(&self, _: &Principal, _: i64, items: &[ItemRef]) -> Result<PushFacts, DbError> {
         self.read("looking up a push", |tx| push::facts(tx, items))
+    }
+
+    fn heads(&self, _: &Principal, _: i64, buckets: &[Bucket]) -> Result<BTreeMap<Bucket, u64>, DbError> {
+        self.read("reading heads", |tx| read::heads(tx, buckets))
     }
 
     fn pull(
