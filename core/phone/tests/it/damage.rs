@@ -38,10 +38,13 @@ fn a_kill_at_any_request_of_a_hard_sync_loses_nothing_and_doubles_nothing() {
     ben.sync();
     ben.save(person, vec![edit("name", "张三", "章三")]);
     ben.sync();
-    server.rules(|rules| rules.refuse = Some("bad|本人".into()));
-    ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
-    ann.save(person, vec![edit("phone/2", NOTHING, "bad|本人")]);
-    ann.save(person, vec![edit("phone/3", NOTHING, "3|家人"), edit("phone/2", "bad|本人", "2|家人")]);
+    server.rules(|rules| rules.refuse = Some("13900000008|本人".into()));
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
+    ann.save(person, vec![edit("phone/2", NOTHING, "13900000008|本人")]);
+    ann.save(
+        person,
+        vec![edit("phone/3", NOTHING, "13900000003|家人"), edit("phone/2", "13900000008|本人", "13900000002|家人")],
+    );
     ann.save(person, vec![edit("name", "张三", "张珊")]);
     let other = ann.person("李四");
     server.rules(|rules| rules.page = 1);
@@ -64,9 +67,9 @@ fn a_kill_at_any_request_of_a_hard_sync_loses_nothing_and_doubles_nothing() {
         ann.put_back(copy.path());
         let report = ann.sync();
         assert_eq!(report.unsent, 0, "moment {place}");
-        assert_eq!(server.values(person, "phone/1"), ["1|本人".into()], "moment {place}");
+        assert_eq!(server.values(person, "phone/1"), ["13900000001|本人".into()], "moment {place}");
         assert_eq!(server.values(person, "phone/2"), [], "moment {place}");
-        assert_eq!(server.values(person, "phone/3"), ["3|家人".into()], "moment {place}");
+        assert_eq!(server.values(person, "phone/3"), ["13900000003|家人".into()], "moment {place}");
         assert_eq!(server.values(person, "name").len(), 2, "moment {place}");
         assert_eq!(server.changes(other), 1, "moment {place}");
         assert_eq!(server.changes(person), 5, "moment {place}: made, ben's name, phone 1, phone 3, ann's name");

@@ -189,14 +189,14 @@ fn an_edit_of_what_changed_on_the_server_is_an_ordinary_conflict_never_an_overwr
 fn refused_work_that_a_supervisor_approves_leaves_the_inbox_when_it_arrives() {
     let server = Server::new();
     let (ann, person) = settled_person(&server);
-    server.rules(|rules| rules.refuse = Some("1|本人".into()));
-    let saved = ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
+    server.rules(|rules| rules.refuse = Some("13900000001|本人".into()));
+    let saved = ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     ann.sync();
     assert_eq!(ann.phone().inbox().unwrap().len(), 1);
-    server.approve(person, saved.intent.unwrap(), "phone/1", "1|本人");
+    server.approve(person, saved.intent.unwrap(), "phone/1", "13900000001|本人");
     assert!(ann.sync().complete);
     assert!(ann.phone().inbox().unwrap().is_empty());
-    assert_eq!(ann.value(person, "phone/1"), "1|本人".into());
+    assert_eq!(ann.value(person, "phone/1"), "13900000001|本人".into());
     assert_eq!(ann.phone().show(person).unwrap().row.state, RecordState::OnServer);
 }
 
@@ -205,9 +205,9 @@ fn work_on_a_rolled_over_record_is_authored_again_on_the_new_generation() {
     let server = Server::new();
     let (ann, person) = settled_person(&server);
     server.roll_over(person);
-    ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     assert!(ann.sync().complete);
-    assert_eq!(server.values(person, "phone/1"), ["1|本人".into()]);
+    assert_eq!(server.values(person, "phone/1"), ["13900000001|本人".into()]);
     assert_eq!(server.values(person, "name"), ["张三".into()]);
     let pushes = server.world().seen.pushes.clone();
     let generations: Vec<_> = pushes.iter().flat_map(|push| &push.items).map(|item| item.generation).collect();
