@@ -1,27 +1,22 @@
 //! What every request needs: database, keys, clock, catalogs, limits.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::catalog::{Catalog, CatalogSource};
-use gridpass_core::id::{ActorId, RecordId};
-use gridpass_core::record::{Shown, ShownValues};
-use gridpass_core::wire::{FMT_PLAIN, Role};
+use gridpass_core::catalog::CatalogSource;
+use gridpass_core::id::ActorId;
+use gridpass_core::wire::Role;
 use tokio::sync::broadcast;
 
-use crate::catalogs::Catalogs;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Limits};
 use crate::db::sqlite::{Opened, Sqlite};
-use crate::db::{Database, DbError, Principal};
-use crate::ingest::plain_head;
+use crate::db::{Database, DbError};
 use crate::keys::{KeyError, Keys, random};
-use crate::log::{Audit, Commit, Outcome, RecordWrite, Write};
+use crate::log::{Audit, Outcome};
 use crate::office::Office;
-
-/// The collection whose records are the published versions of the catalog.
-pub const CATALOG: &str = "catalog";
+use crate::publish::{PublishError, Published};
 
 /// A running server.
 pub struct App {
@@ -34,7 +29,7 @@ pub struct App {
     /// The settings.
     pub config: Config,
     clock: Clock,
-    catalogs: RwLock<Arc<Catalogs>>,
+    pub(crate) published: RwLock<Published>,
     advanced: broadcast::Sender<Bucket>,
 }
 
@@ -54,13 +49,8 @@ pub enum OpenError {
     #[error(transparent)]
     Database(#[from] DbError),
     /// A catalog.
-    #[error("catalog version {version} cannot be used: {cause}")]
-    Catalog {
-        /// The version.
-        version: u32,
-        /// Why.
-        cause: String,
-    },
+    #[error("the catalog cannot be used: {0}")]
+    Catalog(#[from] PublishError),
 }
 
 impl App {
@@ -77,7 +67,7 @@ impl App {
             keys,
             config,
             clock,
-            catalogs: RwLock::new(Arc::new(Catalogs::new(Vec::new()))),
+            published: RwLock::default(),
             advanced: broadcast::channel(1024).0,
         };
         let now_ms = app.now_ms();
@@ -98,11 +88,6 @@ impl App {
     /// The server's time, in milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
-    }
-
-    /// All published catalogs.
-    pub fn catalogs(&self) -> Arc<Catalogs> {
-        self.catalogs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The server as a writer. Both actors belong to this epoch, so that a restored server never reuses a sequence.
@@ -139,74 +124,4 @@ impl App {
     pub fn listen(&self) -> broadcast::Receiver<Bucket> {
         self.advanced.subscribe()
     }
-
-    /// Publishes a version of the catalog: a record of the district, which phones pull like any other.
-    pub fn publish(&self, source: &CatalogSource) -> Result<(), OpenError> {
-        let refuse = |cause: String| OpenError::Catalog { version: source.version, cause };
-        let mut catalog = source.parse().map_err(|errors| refuse(lines(&errors)))?;
-        catalog.version = source.version;
-        if source.version <= self.catalogs().newest() {
-            return Err(refuse(format!("the newest version is {}", self.catalogs().newest())));
-        }
-        let one = |value: gridpass_core::Value| Shown::One(value);
-        let mut shown: ShownValues =
-            source.files.iter().map(|(name, text)| (format!("file/{name}"), one(text.as_str().into()))).collect();
-        shown.insert("version".into(), one(i64::from(source.version).into()));
-        let record = RecordId::derived(CATALOG, &[&source.version.to_be_bytes()]);
-        let commit = Commit {
-            write: Write::Record(Box::new(RecordWrite {
-                record,
-                collection: CATALOG.into(),
-                generation: 0,
-                fmt: FMT_PLAIN,
-                base: None,
-                changes: Vec::new(),
-                heads: vec![plain_head(&shown)],
-                shown,
-                home: Bucket::District,
-                also: Vec::new(),
-                tickets: Vec::new(),
-                decided: Vec::new(),
-            })),
-            audit: Audit {
-                action: "catalog_published",
-                object: Some(record.0.to_vec()),
-                detail: serde_json::json!({ "version": source.version }).to_string(),
-                ..Audit::default()
-            },
-        };
-        let outcomes = self.db.commit(self.now_ms(), vec![commit])?;
-        self.advanced(&outcomes);
-        self.load_catalogs()
-    }
-
-    fn load_catalogs(&self) -> Result<(), OpenError> {
-        let mut sources: Vec<CatalogSource> = Vec::new();
-        self.db.bucket_records(&Principal::SERVER, self.now_ms(), Bucket::District, 100, &mut |records| {
-            let catalogs = records.into_iter().filter(|record| record.collection == CATALOG);
-            sources.extend(catalogs.filter_map(|record| source_of(&record.values)));
-            Ok(())
-        })?;
-        let versions: Vec<Catalog> = sources
-            .iter()
-            .map(|source| {
-                source.parse().map_err(|errors| OpenError::Catalog { version: source.version, cause: lines(&errors) })
-            })
-            .collect::<Result<_, _>>()?;
-        *self.catalogs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Catalogs::new(versions));
-        Ok(())
-    }
-}
-
-fn lines<E: ToString>(errors: &[E]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-fn source_of(values: &ShownValues) -> Option<CatalogSource> {
-    let version = u32::try_from(values.get("version")?.value().as_int()?).ok()?;
-    let files = values
-        .iter()
-        .filter_map(|(key, shown)| Some((key.strip_prefix("file/")?.to_owned(), shown.value().as_str()?.to_owned())))
-        .collect();
-    Some(CatalogSource { version, files })
 }

@@ -7,6 +7,7 @@ use gridpass_core::wire::Reason;
 use gridpass_core::{Value, Values};
 
 /// All published versions, oldest first. Keys and types are never reused, so a key that any version knows is known.
+#[derive(Default)]
 pub struct Catalogs(Vec<Catalog>);
 
 impl Catalogs {

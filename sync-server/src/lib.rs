@@ -15,6 +15,7 @@ pub mod ingest;
 pub mod keys;
 pub mod log;
 pub mod office;
+pub mod publish;
 pub mod pull;
 pub mod router;
 pub mod routes;

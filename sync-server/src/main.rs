@@ -1,6 +1,8 @@
 //! The command line of the server.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on its streams")]
 
+mod cli;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -63,6 +65,9 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// The collections, as files.
+    #[command(subcommand)]
+    Catalog(cli::catalog::CatalogCommand),
     /// Compare every stored row with what it must add up to.
     Verify,
     /// Print the way of every change of a record.
@@ -180,6 +185,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             app.db.add_enrol_code(now_ms, *blake3::hash(code.as_bytes()).as_bytes(), user, until)?;
             println!("{}", EnrolCode { url: app.config.url.clone(), code, pin: app.keys.tls_pin });
         }
+        Command::Catalog(command) => cli::catalog::run(&app, command)?,
         Command::Verify => {
             let mut faults = 0u64;
             let rows = app.db.verify(&Principal::SERVER, now_ms, &mut |fault| {

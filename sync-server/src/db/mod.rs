@@ -313,6 +313,9 @@ pub trait Database: Send + Sync {
         records: &[RecordId],
     ) -> Result<BTreeMap<RecordId, Bucket>, DbError>;
 
+    /// The last row of each of the buckets that exist.
+    fn heads(&self, principal: &Principal, now_ms: i64, buckets: &[Bucket]) -> Result<BTreeMap<Bucket, u64>, DbError>;
+
     /// Reads the next rows of all buckets in one read; `scope` is what the principal may hold. At most `limit` rows.
     fn pull(
         &self,

@@ -10,7 +10,7 @@
 //! | [`source`] | rows of workbooks and CSV files, one at a time |
 //! | [`convert`] | cells to values, by the type of the field |
 //! | [`rows`] | one row to one record |
-//! | [`write`] | batches of records to commits |
+//! | [`mod@write`] | batches of records to commits |
 //! | [`tree`] | the organisation tree and the grids |
 //! | [`report`] | what is told about rows, and counts |
 

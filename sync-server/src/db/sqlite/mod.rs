@@ -207,6 +207,10 @@ impl Database for Sqlite {
         self.read("finding homes", |tx| push::homes(tx, records))
     }
 
+    fn heads(&self, _: &Principal, _: i64, buckets: &[Bucket]) -> Result<BTreeMap<Bucket, u64>, DbError> {
+        self.read("reading heads", |tx| read::heads(tx, buckets))
+    }
+
     fn pull(
         &self,
         _: &Principal,

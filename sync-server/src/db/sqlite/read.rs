@@ -83,6 +83,14 @@ fn head(connection: &Connection, bucket: Bucket) -> Result<Option<Head>, DbError
     )
 }
 
+pub(super) fn heads(connection: &Connection, buckets: &[Bucket]) -> Result<BTreeMap<Bucket, u64>, DbError> {
+    let mut heads = BTreeMap::new();
+    for bucket in buckets {
+        heads.extend(head(connection, *bucket)?.map(|head| (*bucket, head.head)));
+    }
+    Ok(heads)
+}
+
 /// Whether a cursor is a place in this log: same epoch, not below the floor, and the checksum of that very row.
 fn stands(connection: &Connection, epoch: u64, head: &Head, cursor: &Cursor) -> Result<bool, DbError> {
     if cursor.epoch != epoch || cursor.log_seq > head.head || cursor.log_seq < head.floor {

@@ -1,0 +1,3 @@
+//! Commands with subcommands of their own.
+
+pub mod catalog;

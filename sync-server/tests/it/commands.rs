@@ -1,0 +1,50 @@
+//! The binary beside a server that runs.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::hand::Server;
+
+pub fn gridpass(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gridpass-server"));
+    command.arg("--data").arg(folder).args(arguments).env_remove("GRIDPASS_PASSPHRASE").output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_catalog_is_exported_changed_checked_published_and_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, files) = (folder.path().join("data"), folder.path().join("files"));
+    let files = files.to_str().unwrap();
+    let server = Server::open(&data);
+    assert_eq!(server.app.catalogs().newest(), 1);
+
+    assert!(gridpass(&data, &["catalog", "export", files]).status.success());
+    let again = gridpass(&data, &["catalog", "export", files]);
+    assert!(!again.status.success(), "what is there is not overwritten: {}", told(&again));
+    let duty = format!("{files}/tables/duty.toml");
+    let text = std::fs::read_to_string(&duty).unwrap();
+    std::fs::write(&duty, text.replacen("zh = \"", "zh = \"值", 1)).unwrap();
+    let house = format!("{files}/house.toml");
+    let good = std::fs::read_to_string(&house).unwrap();
+    std::fs::write(&house, good.replace("bucket = \"base\"", "bucket = \"basement\"")).unwrap();
+
+    for command in ["check", "publish"] {
+        let refused = gridpass(&data, &["catalog", command, &duty, &house]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(
+            told(&refused).contains("\nhouse.toml:5:10: bucket: `basement` is not a known `bucket`; use one of"),
+            "{}",
+            told(&refused)
+        );
+    }
+    assert!(gridpass(&data, &["catalog", "check", &duty]).status.success());
+    assert_eq!(server.app.catalogs().newest(), 1, "checking publishes nothing");
+    assert!(gridpass(&data, &["catalog", "publish", &duty]).status.success());
+    assert_eq!(server.app.catalogs().newest(), 2, "published by another process");
+    let list = told(&gridpass(&data, &["catalog", "list"]));
+    assert!(list.contains("version 2: 18 files, changed: tables/duty.toml\n"), "{list}");
+}
