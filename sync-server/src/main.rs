@@ -55,6 +55,9 @@ enum Command {
         /// Look at everything and write nothing.
         #[arg(long)]
         dry_run: bool,
+        /// Whose numbers the keys of the sheets are: two offices that both count from 1 need two names.
+        #[arg(long)]
+        space: Option<String>,
         /// The code of the grid of rows that name none.
         #[arg(long)]
         grid: Option<String>,
@@ -168,9 +171,9 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             let made = tree(&app, &file)?;
             println!("{} units and {} grids made", made.units, made.grids);
         }
-        Command::Import { mapping, sheet, dry_run, grid, files } => {
+        Command::Import { mapping, sheet, dry_run, space, grid, files } => {
             let mapping = Mapping::read(&mapping)?;
-            let options = import::Options { sheet, grid, dry_run };
+            let options = import::Options { sheet, space, grid, dry_run };
             let summary = import::run(&app, &mapping, &options, &files, &mut |problem| println!("{problem}"))?;
             print!("{summary}");
             return Ok(if summary.refused() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });

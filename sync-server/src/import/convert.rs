@@ -34,20 +34,27 @@ pub fn text(cell: &Cell) -> Result<String, &'static str> {
     }
 }
 
-/// The id of the record that a sheet names by a key.
-pub fn record_id(collection: &str, key: &[String]) -> RecordId {
-    let parts: Vec<&[u8]> =
-        std::iter::once(collection).chain(key.iter().map(String::as_str)).map(str::as_bytes).collect();
-    RecordId::derived("import", &parts)
+/// The id of the record that a sheet names by a key. `space` says whose keys they are.
+pub fn record_id(space: &str, collection: &str, key: &[String]) -> RecordId {
+    let space = (!space.is_empty()).then_some(space.as_bytes());
+    let key = key.iter().map(String::as_bytes);
+    let parts: Vec<&[u8]> = std::iter::once(collection.as_bytes()).chain(key).collect();
+    match space {
+        Some(space) => RecordId::derived("import of a space", &[&[space], parts.as_slice()].concat()),
+        None => RecordId::derived("import", &parts),
+    }
 }
 
 /// How the columns of a mapping are written where they name records: buildings and units in their regular form, so that
 /// `3栋` and `3#` of two rows are one building.
-pub struct Keys<'a>(BTreeMap<&'a str, &'a str>);
+pub struct Keys<'a> {
+    space: &'a str,
+    checks: BTreeMap<&'a str, &'a str>,
+}
 
 impl<'a> Keys<'a> {
-    /// The headings of the mapping whose fields have a code check.
-    pub fn new(mapping: &'a Mapping, catalog: &'a Catalog) -> Self {
+    /// The headings of the mapping whose fields have a code check; `space` says whose keys they are.
+    pub fn new(mapping: &'a Mapping, catalog: &'a Catalog, space: &'a str) -> Self {
         let columns = mapping.tables.iter().flat_map(|table| {
             let collection = catalog.collection(&table.collection);
             table.columns.iter().filter_map(move |column| Some((column, collection?.field(&column.to)?)))
@@ -56,13 +63,18 @@ impl<'a> Keys<'a> {
             let check = field.check.as_deref().filter(|check| ["building", "unit"].contains(check))?;
             Some((column.from.texts().first()?.as_str(), check))
         });
-        Self(checked.collect())
+        Self { space, checks: checked.collect() }
+    }
+
+    /// The record of a key.
+    pub fn record(&self, collection: &str, parts: &[String]) -> RecordId {
+        record_id(self.space, collection, parts)
     }
 
     /// The parts of a key as they name a record: width and white space do not matter. None where one is empty.
     pub fn parts(&self, headings: &[String], cells: &[&Cell]) -> Result<Option<Vec<String>>, &'static str> {
         let part = |(heading, cell): (&String, &&Cell)| {
-            text(cell).map(|text| compact(&regular(self.0.get(heading.as_str()).copied(), &text)))
+            text(cell).map(|text| compact(&regular(self.checks.get(heading.as_str()).copied(), &text)))
         };
         let parts: Vec<String> = headings.iter().zip(cells).map(part).collect::<Result<_, _>>()?;
         Ok((!parts.iter().any(String::is_empty)).then_some(parts))
@@ -82,7 +94,7 @@ pub fn entries(
         let Some(parts) = keys.parts(column.from.texts(), cells)? else { return Ok(Vec::new()) };
         let to = column.of.as_deref().or(to.first().map(String::as_str)).unwrap_or("self");
         let to = if to == "self" { collection.id.as_str() } else { to };
-        return whole(record_id(to, &parts).to_string().into());
+        return whole(keys.record(to, &parts).to_string().into());
     }
     if field.field_type == FieldType::Geo {
         return match cells {

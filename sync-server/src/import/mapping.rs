@@ -10,6 +10,9 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
+    /// Whose numbers the keys are: rows of two spaces are never the same record.
+    #[serde(default)]
+    pub space: String,
     /// The tables.
     #[serde(rename = "table")]
     pub tables: Vec<Table>,

@@ -43,6 +43,8 @@ pub const BATCH: usize = 500;
 pub struct Options {
     /// Only this sheet.
     pub sheet: Option<String>,
+    /// Whose numbers the keys are, in place of the mapping's `space`: two offices that both count from 1 need two.
+    pub space: Option<String>,
     /// The code of the grid of every row whose sheet names none.
     pub grid: Option<String>,
     /// Look at everything, write nothing.
@@ -93,7 +95,7 @@ pub fn run(
     };
     let sources: Vec<Source> = files.iter().map(|path| Source::open(path)).collect::<Result<_, _>>()?;
     let mut writer = Writer::new(app, catalog, options.dry_run);
-    let keys = Keys::new(mapping, catalog);
+    let keys = Keys::new(mapping, catalog, options.space.as_deref().unwrap_or(&mapping.space));
     let mut any = false;
     let wanted = |sheet: &str| options.sheet.as_deref().is_none_or(|only| only == sheet);
     for table in mapping.tables.iter().filter(|table| wanted(&table.sheet)) {

@@ -7,7 +7,7 @@ use gridpass_core::catalog::{Catalog, Collection, FieldType, Finding, Shape, Tex
 use gridpass_core::id::{GridId, RecordId};
 
 use super::ImportError;
-use super::convert::{Keys, entries, record_id, text};
+use super::convert::{Keys, entries, text};
 use super::mapping::Table;
 use super::report::{self, Problem};
 use super::source::{Cell, Row, Source};
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
             Ok(None) => return refuse(first, "no_key"),
             Err(code) => return refuse(first, code),
         };
-        let record = record_id(&self.collection.id, &parts);
+        let record = self.keys.record(&self.collection.id, &parts);
         if !seen.insert(record) {
             return if self.table.repeats { Ok(None) } else { refuse(first, "key_twice") };
         }

@@ -174,12 +174,10 @@ impl Source {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(BufReader::new(file));
         let mut record = csv::ByteRecord::new();
         let mut line = 0;
-        let mut rows = 0;
         while reader.read_byte_record(&mut record).map_err(|_| SourceError::Csv { file: self.name.clone(), line })? {
             line = record.position().map_or(line, csv::Position::line);
-            rows += 1;
             let cells = record.iter().map(|bytes| typed(&encoding.decode_with_bom_removal(bytes).0)).collect();
-            take(rows, cells)?;
+            take(u32::try_from(line).unwrap_or(u32::MAX), cells)?;
         }
         Ok(())
     }

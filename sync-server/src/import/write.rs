@@ -216,7 +216,7 @@ fn prepare(
     for (key, new) in &row.values {
         let live = document.live(key);
         let now = old.get(key).cloned().unwrap_or_default();
-        if same(&now, new) && live.len() <= 1 {
+        if same(&now, new) {
             continue;
         }
         // How a record came to be known does not change with a later file.

@@ -1,6 +1,7 @@
 //! Workbooks and CSV files become records, and what people wrote is kept.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use gridpass_core::Value;
 use gridpass_core::catalog::Catalog;
@@ -103,6 +104,7 @@ fn a_sheet_of_rooms_makes_the_addresses_above_and_the_houses_once() {
     let path = folder.path().join("户室.csv");
     for (n, bytes) in [gbk.as_ref(), ROOMS.as_bytes(), &with_mark].into_iter().enumerate() {
         std::fs::write(&path, bytes).unwrap();
+        server.clock.fetch_add(86_400_000, Ordering::Relaxed);
         let (summary, problems) = import(&server, &rooms(), &options(), std::slice::from_ref(&path));
         assert_eq!(problems, []);
         let (addresses, houses) = (counts(&summary, "address"), counts(&summary, "house"));
@@ -113,10 +115,10 @@ fn a_sheet_of_rooms_makes_the_addresses_above_and_the_houses_once() {
         }
     }
     let key = ["中韩", "山海", "3号楼", "1单元", "201"].map(str::to_owned);
-    let room = record_id("address", &key);
-    assert_eq!(shown(&server, record_id("house", &key), "address_id"), room.to_string().into());
+    let room = record_id("", "address", &key);
+    assert_eq!(shown(&server, record_id("", "house", &key), "address_id"), room.to_string().into());
     assert_eq!(shown(&server, room, "floor"), 2.into());
-    assert_eq!(shown(&server, record_id("address", &key[..3]), "building"), "3号楼".into());
+    assert_eq!(shown(&server, record_id("", "address", &key[..3]), "building"), "3号楼".into());
     assert_eq!(shown(&server, room, "source"), "import".into());
 }
 
@@ -165,7 +167,7 @@ fn a_workbook_is_read_with_its_days_and_faults_are_told_by_shape_only() {
     );
     let dry = Options { dry_run: true, ..options() };
     let (planned, _) = import(&server, &people(), &dry, std::slice::from_ref(&path));
-    assert_eq!(shown(&server, record_id("person", &["1".into()]), "name"), Value::Null, "nothing is written");
+    assert_eq!(shown(&server, record_id("", "person", &["1".into()]), "name"), Value::Null, "nothing is written");
     let (summary, problems) = import(&server, &people(), &options(), std::slice::from_ref(&path));
     assert_eq!(planned, summary);
     assert_eq!(counts(&summary, "person"), (2, 0, 0, 4, 0));
@@ -186,7 +188,7 @@ fn a_workbook_is_read_with_its_days_and_faults_are_told_by_shape_only() {
         assert!(["张三", "李四", "1101", "雌"].iter().all(|value| !said.contains(value)), "{said}");
         assert_ne!(problem.text.zh, "请核对", "{}: a text of its own", problem.code);
     }
-    let first = record_id("person", &["1".into()]);
+    let first = record_id("", "person", &["1".into()]);
     assert_eq!(shown(&server, first, "birth"), "1949-12-31".into());
     assert_eq!(shown(&server, first, "gender"), "2".into());
 }
@@ -239,7 +241,7 @@ fn a_later_file_edits_what_an_import_wrote_and_keeps_what_a_phone_wrote() {
     let (summary, _) = take(sheet("家庭户", "周末"));
     assert_eq!(counts(&summary, "household"), (0, 1, 0, 0, 0), "the import's own value is edited");
 
-    let record = record_id("household", &["一".into()]);
+    let record = record_id("", "household", &["一".into()]);
     let mut document = server.document(phone, record);
     phone.save(&server, record, &mut document, &[("kind", "single".into())]);
     let (summary, problems) = take(sheet("集体户", "随时"));
@@ -250,6 +252,18 @@ fn a_later_file_edits_what_an_import_wrote_and_keeps_what_a_phone_wrote() {
     assert_eq!(server.shown(phone, record, "access/dog"), [true.into()]);
     let (summary, _) = take(sheet("", ""));
     assert_eq!(counts(&summary, "household"), (0, 0, 1, 0, 0), "an empty cell says nothing");
+}
+
+#[test]
+fn the_numbers_of_two_offices_are_two_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(&folder.path().join("data"));
+    let path = file(folder.path(), "户室.csv", ROOMS);
+    for space in ["甲", "乙"] {
+        let options = Options { space: Some(space.into()), ..options() };
+        let (summary, _) = import(&server, &rooms(), &options, std::slice::from_ref(&path));
+        assert_eq!((counts(&summary, "house").0, counts(&summary, "address").0), (3, 8));
+    }
 }
 
 #[test]

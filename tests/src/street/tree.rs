@@ -47,7 +47,7 @@ pub fn grids(scale: Scale, random: &mut Random) -> Vec<Grid> {
         };
         for n in 1..=number {
             let kind = match (scale, grids.len()) {
-                (Scale::Small, 0) => Kind::Estate,
+                (Scale::Small, 0) => Kind::Towers,
                 (Scale::Small, 1) => Kind::Village,
                 (Scale::Small, _) => Kind::Shops,
                 _ if village && n == 1 => Kind::Village,
