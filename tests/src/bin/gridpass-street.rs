@@ -22,7 +22,7 @@ struct Cli {
     folder: PathBuf,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), gridpass_tests::world::Error> {
     let cli = Cli::parse();
     let street = Street::new(cli.scale, cli.seed);
     street.write(&cli.folder, cli.csv)?;

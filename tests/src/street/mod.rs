@@ -127,7 +127,7 @@ impl Street {
     }
 
     /// Writes all sheets into a folder, as workbooks or as CSV files.
-    pub fn write(&self, folder: &Path, csv: bool) -> Result<(), Box<dyn std::error::Error>> {
+    pub fn write(&self, folder: &Path, csv: bool) -> Result<(), crate::world::Error> {
         std::fs::create_dir_all(folder)?;
         self.tree.write(folder, csv, Self::day())?;
         self.sheets.iter().try_for_each(|(_, sheet)| sheet.write(folder, csv, Self::day()))

@@ -106,7 +106,7 @@ impl Sheet {
     }
 
     /// Writes the sheet into a folder, as `name.xlsx` or `name.csv`.
-    pub fn write(&self, folder: &Path, csv: bool, day: Date) -> Result<(), Box<dyn std::error::Error>> {
+    pub fn write(&self, folder: &Path, csv: bool, day: Date) -> Result<(), crate::world::Error> {
         let (bytes, extension) = if csv { (self.csv()?, "csv") } else { (self.workbook(day)?, "xlsx") };
         Ok(std::fs::write(folder.join(self.name).with_extension(extension), bytes)?)
     }
