@@ -223,7 +223,8 @@ fn position(text: &str) -> Checked {
         && number_part(&parts, "lat_e7", -900_000_000, 900_000_000) == Some(true)
         && number_part(&parts, "lon_e7", -1_800_000_000, 1_800_000_000) == Some(true)
         && text_part(&parts, "crs", |crs| COORDINATE_SYSTEMS.contains(&crs)) == Some(true)
-        && number_part(&parts, "acc_cm", 0, 1_000_000_000) != Some(false)
+        && (parts.get("acc_cm").is_some_and(Json::is_null) // the radius is not known
+            || number_part(&parts, "acc_cm", 0, 1_000_000_000) != Some(false))
         && number_part(&parts, "fixed_at", 0, MAX_MOMENT) != Some(false)
         && text_part(&parts, "provider", is_code) != Some(false)
         && parts.get("mock").is_none_or(Json::is_boolean);
