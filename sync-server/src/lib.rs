@@ -5,6 +5,7 @@
 //! nothing else writes records.
 
 pub mod app;
+pub mod backup;
 pub mod catalogs;
 pub mod clock;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod log;
 pub mod office;
 pub mod publish;
 pub mod pull;
+pub mod restore;
 pub mod router;
 pub mod routes;
 pub mod serve;

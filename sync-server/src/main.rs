@@ -45,6 +45,10 @@ enum Command {
     /// The collections, as files.
     #[command(subcommand)]
     Catalog(cli::catalog::CatalogCommand),
+    /// Copy database, keys and settings into a folder and verify the copy; the server may serve meanwhile.
+    Backup(cli::backup::BackupArgs),
+    /// Put a backup in place and verify it; no server may run.
+    Restore(cli::backup::RestoreArgs),
     /// Compare every stored row with what it must add up to.
     Verify,
     /// Print the way of every change of a record.
@@ -104,6 +108,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    if let Command::Restore(args) = &cli.command {
+        cli::backup::run_restore(&cli.data, args)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let app = App::open(&cli.data, Clock::system)?;
     let now_ms = app.now_ms();
     let user_of = |login: &str| -> Result<UserId, Box<dyn std::error::Error>> {
@@ -147,6 +155,8 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             println!("{}", EnrolCode { url: app.config.url.clone(), code, pin: app.keys.tls_pin });
         }
         Command::Catalog(command) => cli::catalog::run(&app, command)?,
+        Command::Backup(args) => cli::backup::run_backup(&app, &cli.data, &args)?,
+        Command::Restore(_) => {} // before the database is opened
         Command::Verify => {
             let mut faults = 0u64;
             let rows = app.db.verify(&Principal::SERVER, now_ms, &mut |fault| {

@@ -398,8 +398,12 @@ pub trait Database: Send + Sync {
     /// Writes an audit row for what the other calls do not cover.
     fn audit(&self, now_ms: i64, audit: Audit) -> Result<(), DbError>;
 
-    /// Writes a consistent copy of the database to a file that is not there yet, while it is in use.
-    fn backup(&self, to: &Path) -> Result<(), DbError>;
+    /// Writes a consistent copy of the database to a file that is not there yet, while it is in use. Returns the last row
+    /// of each bucket that the copy holds.
+    fn backup(&self, to: &Path) -> Result<BTreeMap<Bucket, u64>, DbError>;
+
+    /// Notes that a backup in a safe place holds these rows, so that phones learn it.
+    fn durable(&self, now_ms: i64, heads: &BTreeMap<Bucket, u64>) -> Result<(), DbError>;
 
     /// Compares every stored row with what it must add up to; hands each fault to `found`.
     fn verify(&self, principal: &Principal, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError>;
