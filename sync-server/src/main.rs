@@ -51,6 +51,8 @@ enum Command {
     Restore(cli::backup::RestoreArgs),
     /// Compare every stored row with what it must add up to.
     Verify,
+    /// Make records and buckets anew from changes and logs, after a fault that `verify` found.
+    Rebuild,
     /// Print the way of every change of a record.
     Trace {
         /// The record.
@@ -165,6 +167,18 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             })?;
             println!("{rows} rows verified, {faults} faults");
             return Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Rebuild => {
+            let mut left = 0u64;
+            let done = app.db.rebuild(now_ms, &mut |fault| {
+                left += 1;
+                println!("{} {}: {}", fault.table, fault.row, fault.what);
+            })?;
+            println!(
+                "{} records and {} buckets rebuilt, {} differed, {left} left as they are",
+                done.records, done.buckets, done.differed
+            );
+            return Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Trace { record } => {
             let lines = app.db.trace(&Principal::SERVER, now_ms, record)?;

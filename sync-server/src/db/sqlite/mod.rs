@@ -6,6 +6,7 @@ mod migrations;
 mod people;
 mod push;
 mod read;
+mod rebuild;
 mod verify;
 mod writer;
 
@@ -21,7 +22,7 @@ use rusqlite::{Connection, OpenFlags, Row, Transaction};
 
 use super::{
     AssignmentRow, BucketRead, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef, Manifest,
-    NewPack, Principal, PushFacts,
+    NewPack, Principal, PushFacts, Rebuilt,
 };
 use crate::log::{Audit, Commit, Outcome};
 use commit::execute;
@@ -352,6 +353,25 @@ impl Database for Sqlite {
 
     fn verify(&self, _: &Principal, _: i64, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
         self.read("verifying", |tx| verify::verify(tx, found))
+    }
+
+    fn rebuild(&self, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<Rebuilt, DbError> {
+        const STEP: &str = "rebuilding";
+        let mut done = Rebuilt::default();
+        let mut note = |piece: rebuild::Piece| {
+            done.records += piece.done.records;
+            done.buckets += piece.done.buckets;
+            done.differed += piece.done.differed;
+            piece.faults.into_iter().for_each(&mut *found);
+            piece.next
+        };
+        note(self.writer.run(STEP, now_ms, rebuild::heads)?);
+        let mut after = Some(RecordId::default());
+        while let Some(last) = after {
+            after = note(self.writer.run(STEP, now_ms, move |c| rebuild::records(c, now_ms, last))?);
+        }
+        note(self.writer.run(STEP, now_ms, rebuild::sums)?);
+        Ok(done)
     }
 
     fn trace(&self, _: &Principal, _: i64, record: RecordId) -> Result<Vec<serde_json::Value>, DbError> {
