@@ -7,6 +7,8 @@ mod commands;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod hand;
 #[cfg(test)]
 mod history;
