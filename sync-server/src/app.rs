@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Limits};
 use crate::db::sqlite::{Opened, Sqlite};
 use crate::db::{Database, DbError};
-use crate::keys::{KeyError, Keys, random};
+use crate::keys::{self, KeyError, Keys, random};
 use crate::log::{Audit, Outcome};
 use crate::office::Office;
 use crate::publish::{PublishError, Published};
@@ -58,7 +58,7 @@ impl App {
     pub fn open(folder: &Path, clock: impl FnOnce(i64) -> Clock) -> Result<Self, OpenError> {
         std::fs::create_dir_all(folder).map_err(OpenError::Folder)?;
         let config = Config::read(folder)?;
-        let keys = Keys::open(&folder.join("keys"))?;
+        let keys = Keys::open(&folder.join(keys::FOLDER))?;
         let (db, opened) = Sqlite::open(folder, u64::from_le_bytes(random()?))?;
         let clock = clock(db.last_time()?);
         let app = Self {
@@ -72,7 +72,7 @@ impl App {
         };
         let now_ms = app.now_ms();
         if opened == Opened::Older {
-            tracing::warn!("the database is older than its marker; a new epoch begins and phones will offer again");
+            tracing::warn!("a copy was put in the database's place; a new epoch begins and phones will offer again");
             let audit = Audit { action: "epoch_renewed", detail: "{}".into(), ..Audit::default() };
             app.db.audit(now_ms, audit)?;
         }

@@ -5,6 +5,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+/// The settings' file in the data folder.
+pub const FILE: &str = "gridpass.toml";
+
 /// The settings of `gridpass.toml` in the data folder.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -50,7 +53,7 @@ pub enum ConfigError {
 impl Config {
     /// Reads `gridpass.toml` in the folder; without one all defaults hold.
     pub fn read(folder: &Path) -> Result<Self, ConfigError> {
-        let config: Self = match std::fs::read_to_string(folder.join("gridpass.toml")) {
+        let config: Self = match std::fs::read_to_string(folder.join(FILE)) {
             Ok(text) => toml::from_str(&text).map_err(|error| ConfigError::Setting(error.to_string()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::default(),
             Err(error) => return Err(ConfigError::File(error)),

@@ -10,6 +10,9 @@ use gridpass_core::wire::PublicKeys;
 use rcgen::PublicKeyData;
 use sha2::{Digest, Sha256};
 
+/// The keys' folder in the data folder.
+pub const FOLDER: &str = "keys";
+
 /// All keys of a server.
 pub struct Keys {
     /// Signs receipts.
@@ -58,8 +61,8 @@ impl Keys {
             let certificate = rcgen::CertificateParams::new(vec!["gridpass".to_owned(), "localhost".to_owned()])
                 .and_then(|params| params.self_signed(&pair))
                 .map_err(|_| KeyError::NoRandomness)?;
-            write_new(&key_file, &pair.serialize_pem())?;
-            write_new(&certificate_file, &certificate.pem())?;
+            write_new(&key_file, pair.serialize_pem().as_bytes())?;
+            write_new(&certificate_file, certificate.pem().as_bytes())?;
         }
         let (tls_key, tls_certificate) = (read(&key_file)?, read(&certificate_file)?);
         let pair = rcgen::KeyPair::from_pem(&tls_key)
@@ -88,7 +91,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], KeyError> {
 
 fn secret(file: &Path) -> Result<[u8; 32], KeyError> {
     if !file.exists() {
-        write_new(file, &format!("{}\n", hex(&random::<32>()?)))?;
+        write_new(file, format!("{}\n", hex(&random::<32>()?)).as_bytes())?;
     }
     unhex(read(file)?.trim()).map_err(|_| KeyError::NotAKey { file: file.display().to_string() })
 }
@@ -97,13 +100,14 @@ fn read(file: &Path) -> Result<String, KeyError> {
     fs::read_to_string(file).map_err(|cause| KeyError::File { file: file.display().to_string(), cause })
 }
 
-fn write_new(file: &Path, text: &str) -> Result<(), KeyError> {
+/// Writes a file that is not there yet, readable by the owner only.
+pub(crate) fn write_new(file: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
         .open(file)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .map_err(|cause| KeyError::File { file: file.display().to_string(), cause })
 }

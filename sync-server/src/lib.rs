@@ -5,11 +5,13 @@
 //! nothing else writes records.
 
 pub mod app;
+pub mod backup;
 pub mod catalogs;
 pub mod clock;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod events;
 pub mod import;
 pub mod ingest;
 pub mod keys;
@@ -17,6 +19,7 @@ pub mod log;
 pub mod office;
 pub mod publish;
 pub mod pull;
+pub mod restore;
 pub mod router;
 pub mod routes;
 pub mod serve;

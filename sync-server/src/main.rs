@@ -68,8 +68,14 @@ enum Command {
     /// The collections, as files.
     #[command(subcommand)]
     Catalog(cli::catalog::CatalogCommand),
+    /// Copy database, keys and settings into a folder and verify the copy; the server may serve meanwhile.
+    Backup(cli::backup::BackupArgs),
+    /// Put a backup in place and verify it; no server may run.
+    Restore(cli::backup::RestoreArgs),
     /// Compare every stored row with what it must add up to.
     Verify,
+    /// Make records and buckets anew from changes and logs, after a fault that `verify` found.
+    Rebuild,
     /// Print the way of every change of a record.
     Trace {
         /// The record.
@@ -132,6 +138,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    if let Command::Restore(args) = &cli.command {
+        cli::backup::run_restore(&cli.data, args)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let app = App::open(&cli.data, Clock::system)?;
     let now_ms = app.now_ms();
     let user_of = |login: &str| -> Result<UserId, Box<dyn std::error::Error>> {
@@ -186,6 +196,8 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             println!("{}", EnrolCode { url: app.config.url.clone(), code, pin: app.keys.tls_pin });
         }
         Command::Catalog(command) => cli::catalog::run(&app, command)?,
+        Command::Backup(args) => cli::backup::run_backup(&app, &cli.data, &args)?,
+        Command::Restore(_) => {} // before the database is opened
         Command::Verify => {
             let mut faults = 0u64;
             let rows = app.db.verify(&Principal::SERVER, now_ms, &mut |fault| {
@@ -194,6 +206,18 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             })?;
             println!("{rows} rows verified, {faults} faults");
             return Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Rebuild => {
+            let mut left = 0u64;
+            let done = app.db.rebuild(now_ms, &mut |fault| {
+                left += 1;
+                println!("{} {}: {}", fault.table, fault.row, fault.what);
+            })?;
+            println!(
+                "{} records and {} buckets rebuilt, {} differed, {left} left as they are",
+                done.records, done.buckets, done.differed
+            );
+            return Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Trace { record } => {
             let lines = app.db.trace(&Principal::SERVER, now_ms, record)?;

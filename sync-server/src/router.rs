@@ -28,6 +28,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/sync/v1/push", post(sync::push))
         .route("/sync/v1/pull", post(sync::pull_rows))
         .route("/sync/v1/packs/{hash}", get(sync::pack))
+        .route("/sync/v1/events", get(sync::events))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(|| async { ApiError::NotFound })

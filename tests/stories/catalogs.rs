@@ -280,7 +280,7 @@ async fn two_publishers_at_once_make_one_version() {
     assert_eq!(publish(&world, vec![("ancient_tree.toml".into(), TREES.into())]), 2);
     let told = server.publish(&slow).unwrap_err().to_string();
     assert!(told.contains("version 2 does not come after 2"), "{told}");
-    assert_eq!(name_in(&slow, Path::new("new/tables/duty.toml")), "tables/duty.toml");
+    assert_eq!(name_in(&slow, Path::new("files/tables/duty.toml")), "tables/duty.toml");
     assert_eq!(publish(&world, heated_house()), 3, "over what was published meanwhile");
     let newest = server.newest_catalog().parse().unwrap();
     assert!(newest.collection("ancient_tree").is_some());

@@ -58,41 +58,6 @@ async fn nothing_new_is_one_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_restored_from_an_older_copy_gets_everything_again() {
-    let world = World::new().unwrap();
-    let (li, wang) = (world.phone("li").await.unwrap(), world.phone("wang").await.unwrap());
-    let before = area(&li, "备份前");
-    li.sync().await.unwrap();
-    let copy = world.server_folder().join("yesterday");
-    world.server().unwrap().db.backup(&copy).unwrap();
-    let after = area(&li, "备份后");
-    li.sync().await.unwrap();
-    wang.sync().await.unwrap();
-    let also_after = area(&wang, "也在备份后");
-    wang.sync().await.unwrap();
-
-    world.stop();
-    let database = world.server_folder().join("gridpass.sqlite");
-    std::fs::copy(&copy, &database).unwrap();
-    world.start().unwrap();
-    for worker in [&li, &wang, &li] {
-        worker.sync().await.unwrap();
-    }
-    for worker in [&li, &wang] {
-        for record in [before, after, also_after] {
-            assert!(worker.phone.show(record).is_ok());
-        }
-        assert_eq!(worker.phone.state().unwrap().unsent, 0);
-    }
-    let server = world.server().unwrap();
-    for record in [before, after, also_after] {
-        let lines = server.db.trace(&gridpass_server::db::Principal::SERVER, server.now_ms(), record).unwrap();
-        assert_eq!(lines.len(), 1, "each intent once");
-    }
-    assert_eq!(world.faults().unwrap(), []);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_phone_folder_copied_back_an_hour_loses_nothing_silently() {
     let world = World::new().unwrap();
     let li = world.phone("li").await.unwrap();

@@ -10,3 +10,5 @@ mod concurrent;
 mod lines;
 #[cfg(test)]
 mod one_edit;
+#[cfg(test)]
+mod restores;

@@ -1,3 +1,4 @@
-//! Commands with subcommands of their own.
+//! Commands that are more than a call.
 
+pub mod backup;
 pub mod catalog;

@@ -294,6 +294,17 @@ pub struct Fault {
     pub what: String,
 }
 
+/// What a rebuild has looked at and put right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rebuilt {
+    /// Records looked at.
+    pub records: u64,
+    /// Buckets looked at.
+    pub buckets: u64,
+    /// How many of them differed and were written anew.
+    pub differed: u64,
+}
+
 /// The database of a server.
 pub trait Database: Send + Sync {
     /// The epoch of the logs.
@@ -431,11 +442,19 @@ pub trait Database: Send + Sync {
     /// Writes an audit row for what the other calls do not cover.
     fn audit(&self, now_ms: i64, audit: Audit) -> Result<(), DbError>;
 
-    /// Writes a consistent copy of the database to a file that is not there yet, while it is in use.
-    fn backup(&self, to: &Path) -> Result<(), DbError>;
+    /// Writes a consistent copy of the database to a file that is not there yet, while it is in use. Returns the last row
+    /// of each bucket that the copy holds.
+    fn backup(&self, to: &Path) -> Result<BTreeMap<Bucket, u64>, DbError>;
+
+    /// Notes that a backup in a safe place holds these rows, so that phones learn it.
+    fn durable(&self, now_ms: i64, heads: &BTreeMap<Bucket, u64>) -> Result<(), DbError>;
 
     /// Compares every stored row with what it must add up to; hands each fault to `found`.
     fn verify(&self, principal: &Principal, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError>;
+
+    /// Makes records and buckets anew from changes and logs, piece by piece while the database is in use. Corrected
+    /// records are sent to the phones again; what cannot be made anew goes to `found` and stays as it is.
+    fn rebuild(&self, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<Rebuilt, DbError>;
 
     /// The way of every change of a record, as JSON lines for people.
     fn trace(&self, principal: &Principal, now_ms: i64, record: RecordId) -> Result<Vec<serde_json::Value>, DbError>;

@@ -45,13 +45,29 @@ impl FromRequestParts<Arc<App>> for Phone {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        Session::from_request_parts(parts, app).await.map(|session| Self(session.device))
+    }
+}
+
+/// A phone with the hash of the token it came with, for answers that outlive the look at it.
+#[derive(Clone)]
+pub struct Session {
+    /// The phone.
+    pub device: DeviceRow,
+    /// BLAKE3 of the token.
+    pub token: [u8; 32],
+}
+
+impl FromRequestParts<Arc<App>> for Session {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let header = parts.headers.get(axum::http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(ApiError::Unauthorized)?;
-        let hash = *blake3::hash(token.as_bytes()).as_bytes();
+        let token = *blake3::hash(token.as_bytes()).as_bytes();
         let app = app.clone();
-        let device = blocking(move || Ok(app.db.device_by_token(app.now_ms(), hash)?)).await?;
-        match device {
-            Some(device) if device.revoked.is_none() => Ok(Self(device)),
+        match blocking(move || Ok(app.db.device_by_token(app.now_ms(), token)?)).await? {
+            Some(device) if device.revoked.is_none() => Ok(Self { device, token }),
             Some(_) => Err(ApiError::Forbidden("revoked")),
             None => Err(ApiError::Unauthorized),
         }

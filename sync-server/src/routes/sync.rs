@@ -5,17 +5,18 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
+use axum::response::sse::Sse;
 use gridpass_core::id::{DeviceId, hex};
 use gridpass_core::wire::{
     Challenge, ChallengeAnswer, EnrolRequest, Enrolled, Grant, PullAnswer, PullRequest, PushAnswer, PushRequest, Role,
     Token, TokenRequest,
 };
 
-use super::packed::{Packed, Phone, blocking};
+use super::packed::{Packed, Phone, Session, blocking};
 use crate::app::App;
 use crate::db::{EnrolRefusal, Principal};
 use crate::error::ApiError;
-use crate::{ingest, keys, pull};
+use crate::{events, ingest, keys, pull};
 
 const NO_RANDOMNESS: ApiError = ApiError::Internal("the operating system gives no randomness");
 
@@ -142,4 +143,9 @@ pub async fn pack(
     let hash = gridpass_core::id::unhex(&hash).map_err(|_| ApiError::bad("hash", "path"))?;
     let bytes = blocking(move || pull::pack(&app, &device, gridpass_core::id::BlobHash(hash))).await?;
     Ok(([(CONTENT_TYPE, "application/cbor+zstd"), (CACHE_CONTROL, "private, immutable")], bytes))
+}
+
+/// `GET /sync/v1/events`
+pub async fn events(State(app): State<Arc<App>>, session: Session) -> impl IntoResponse {
+    Sse::new(events::events(app, session))
 }

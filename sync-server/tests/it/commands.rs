@@ -48,3 +48,34 @@ fn a_catalog_is_exported_changed_checked_published_and_noticed() {
     let list = told(&gridpass(&data, &["catalog", "list"]));
     assert!(list.contains("version 2: 18 files, changed: tables/duty.toml\n"), "{list}");
 }
+
+#[test]
+fn a_backup_is_made_and_restored_by_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, to) = (folder.path().join("data"), folder.path().join("backup"));
+    let (to, passphrase) = (to.to_str().unwrap(), folder.path().join("passphrase"));
+    std::fs::write(&passphrase, "correct horse battery\n").unwrap();
+    let passphrase = passphrase.to_str().unwrap();
+    let server = Server::open(&data);
+    let pin = server.app.keys.tls_pin;
+
+    let refused = gridpass(&data, &["backup", to]);
+    assert!(told(&refused).contains("set GRIDPASS_PASSPHRASE or name a --passphrase-file"), "{}", told(&refused));
+    let made = gridpass(&data, &["backup", to, "--passphrase-file", passphrase]);
+    assert!(made.status.success() && told(&made).contains("rows copied and verified"), "{}", told(&made));
+    let refused = gridpass(&data, &["restore", to, "--replace"]);
+    assert!(
+        !refused.status.success() && told(&refused).contains("is open; stop the server first"),
+        "{}",
+        told(&refused)
+    );
+    drop(server);
+    let refused = gridpass(&data, &["restore", to]);
+    assert!(!refused.status.success() && told(&refused).contains("say --replace"), "{}", told(&refused));
+    assert!(gridpass(&data, &["restore", to, "--replace"]).status.success());
+    let elsewhere = folder.path().join("elsewhere");
+    let made = gridpass(&elsewhere, &["restore", to, "--passphrase-file", passphrase]);
+    assert!(made.status.success() && told(&made).contains("keys: from the backup"), "{}", told(&made));
+    assert!(gridpass(&elsewhere, &["verify"]).status.success());
+    assert_eq!(Server::open(&elsewhere).app.keys.tls_pin, pin);
+}

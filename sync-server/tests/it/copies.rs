@@ -2,7 +2,10 @@
 
 use gridpass_core::record::Document;
 
-use crate::hand::{Server, cursor, record};
+use gridpass_server::backup::{Passphrase, backup};
+use gridpass_server::restore::restore;
+
+use crate::hand::{START_MS, Server, cursor, record};
 
 #[test]
 fn an_older_copy_of_the_file_begins_a_new_epoch_and_phones_start_again() {
@@ -62,4 +65,65 @@ fn a_copy_from_before_an_earlier_restore_begins_a_new_epoch_too() {
     epochs.sort_unstable();
     epochs.dedup();
     assert_eq!(epochs.len(), 3);
+}
+
+#[test]
+fn phones_learn_what_a_backup_holds_and_nobody_comes_in_with_its_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(&folder.path().join("data"));
+    let mut phone = server.enrol(1);
+    let mut document = Document::new();
+    phone.save(&server, record(1), &mut document, &[("kind", "family".into())]);
+    let granted = phone.start(&server);
+    let durable = |server: &Server| {
+        let answer = phone.pull(server, vec![cursor(granted.number, granted.as_of)]);
+        answer.pages[0].durable_seq
+    };
+    assert_eq!(durable(&server), 0);
+    let (app, token) = (&server.app, [5; 32]);
+    app.db.add_challenge(START_MS, phone.device.id, [4; 32], START_MS + 1000).unwrap();
+    assert!(app.db.take_challenge(START_MS, phone.device.id, &[4; 32], token, START_MS + 1000, &[], "test").unwrap());
+
+    let (passphrase, to) = (Passphrase::new("correct horse battery").unwrap(), folder.path().join("backup"));
+    backup(app, &folder.path().join("data"), &to, &passphrase, &mut |fault| panic!("{fault:?}")).unwrap();
+    assert_eq!(durable(&server), 1);
+    assert!(app.db.device_by_token(START_MS, token).unwrap().is_some(), "the living server keeps them");
+    let again = backup(app, &folder.path().join("data"), &to, &passphrase, &mut |_| {}).unwrap_err();
+    assert!(again.to_string().ends_with("is not empty; name a folder that is not there yet"), "{again}");
+
+    let clock = |last| gridpass_server::clock::Clock::new(last, || START_MS);
+    let restored = folder.path().join("restored");
+    restore(&restored, &to, false, Some(&passphrase), clock, &mut |fault| panic!("{fault:?}")).unwrap();
+    let restored = Server::open(&restored);
+    assert!(restored.app.db.device_by_token(START_MS, token).unwrap().is_none());
+    assert_eq!(restored.app.keys.tls_pin, app.keys.tls_pin);
+}
+
+#[test]
+fn a_copy_with_a_fault_does_not_count_as_a_backup_and_is_not_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::open(&data);
+    server.enrol(1).save(&server, record(1), &mut Document::new(), &[("kind", "family".into())]);
+    let (passphrase, to) = (Passphrase::new("correct horse battery").unwrap(), folder.path().join("backup"));
+    backup(&server.app, &data, &to, &passphrase, &mut |_| {}).unwrap();
+    let connection = rusqlite::Connection::open(data.join("gridpass.sqlite")).unwrap();
+    let durable =
+        || connection.query_row("SELECT sum(durable_seq) FROM bucket", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = durable();
+    connection
+        .execute_batch("UPDATE record SET shown = x'a0' WHERE fmt = 1; UPDATE bucket SET durable_seq = 0")
+        .unwrap();
+    let mut faults = 0;
+    let refused =
+        backup(&server.app, &data, &folder.path().join("bad"), &passphrase, &mut |_| faults += 1).unwrap_err();
+    assert_eq!((faults, durable(), before), (1, 0, 2));
+    assert!(refused.to_string().contains("1 faults"), "{refused}");
+
+    let clock = |last| gridpass_server::clock::Clock::new(last, || START_MS);
+    let empty = folder.path().join("empty");
+    let refused =
+        restore(&empty, &folder.path().join("bad"), false, Some(&passphrase), clock, &mut |_| {}).unwrap_err();
+    assert!(refused.to_string().contains("1 faults"), "{refused}");
+    assert!(!empty.join("gridpass.sqlite").exists());
 }

@@ -22,7 +22,7 @@ pub const START_MS: i64 = 1_800_000_000_000;
 
 /// A server whose clock the test moves.
 pub struct Server {
-    pub app: App,
+    pub app: Arc<App>,
     pub clock: Arc<AtomicI64>,
     pub grid: GridId,
 }
@@ -36,7 +36,7 @@ impl Server {
         if app.db.grid_by_code(&Principal::SERVER, 0, "370212001001001").unwrap().is_none() {
             app.db.add_grid(START_MS, grid, &[], "370212001001001", "一网格").unwrap();
         }
-        Self { app, clock, grid }
+        Self { app: Arc::new(app), clock, grid }
     }
 
     pub fn base(&self) -> Bucket {
@@ -59,6 +59,15 @@ impl Server {
         db.enrol(START_MS, [n; 32], device, &key.public(), nonce, "test").unwrap().unwrap();
         let device = db.device(&Principal::SERVER, START_MS, device).unwrap().unwrap();
         Hand { actor: nonce.actor(&key.public()), key, device, grant, count: 0 }
+    }
+
+    /// A token of a phone, good for a minute.
+    pub fn token(&self, phone: &Hand) -> String {
+        let (db, device, token) = (&self.app.db, phone.device.id, format!("token of {}", phone.device.id));
+        db.add_challenge(START_MS, device, device.0.repeat(2).try_into().unwrap(), START_MS + 1000).unwrap();
+        let hash = *blake3::hash(token.as_bytes()).as_bytes();
+        db.take_challenge(START_MS, device, &device.0.repeat(2), hash, START_MS + 60_000, &[], "test").unwrap();
+        token
     }
 
     pub fn faults(&self) -> Vec<Fault> {

@@ -3,7 +3,7 @@
 use gridpass_core::record::Document;
 use rusqlite::Connection;
 
-use crate::hand::{Server, record};
+use crate::hand::{START_MS, Server, cursor, record};
 
 /// Two records with two changes each, then one statement by hand; the faults that are found.
 fn faults_after(sql: &str) -> Vec<String> {
@@ -68,8 +68,81 @@ fn altered_records_and_buckets_are_named() {
         ("heads", "UPDATE record SET heads = zeroblob(32) WHERE fmt = 1"),
         ("plain values", "UPDATE record SET shown = x'a0' WHERE fmt = 0"),
         ("distribution", "UPDATE record_bucket SET until = 1 WHERE bucket = 2"),
+        ("a row's checksum", "UPDATE log SET checksum_after = 1 WHERE bucket = 2 AND log_seq = 4"),
         ("head", "UPDATE bucket SET head = head + 1 WHERE number = 2"),
     ] {
         assert_ne!(faults_after(sql), Vec::<String>::new(), "{what}");
+    }
+}
+
+#[test]
+fn what_was_altered_is_made_anew_from_changes_and_sent_again() {
+    for (what, sql, differed, rows) in [
+        ("nothing", "", 0, 0),
+        ("values", "UPDATE record SET shown = x'a0' WHERE fmt = 1", 2, 2),
+        ("no values at all", "UPDATE record SET shown = x'ff' WHERE fmt = 1", 2, 2),
+        ("heads", "UPDATE record SET heads = x'00' WHERE fmt = 1", 2, 2),
+        ("checksum", "UPDATE record SET checksum = 1 WHERE fmt = 1", 2, 2),
+        ("plain heads", "UPDATE record SET heads = zeroblob(32) WHERE fmt = 0", 1, 0),
+        ("head", "UPDATE bucket SET head = head - 1 WHERE number = 2", 1, 0),
+        ("sum", "UPDATE bucket SET checksum = 0 WHERE number = 2", 1, 0),
+        ("sum of the last row", "UPDATE log SET checksum_after = 1 WHERE bucket = 2 AND log_seq = 4", 1, 0),
+        (
+            "all of it",
+            "UPDATE record SET shown = x'', heads = x'', checksum = 0 WHERE fmt = 1;
+             UPDATE bucket SET head = 9, checksum = 9 WHERE number = 2",
+            4,
+            2,
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::open(folder.path());
+        let mut phone = server.enrol(1);
+        for n in 1..3 {
+            let mut document = Document::new();
+            phone.save(&server, record(n), &mut document, &[("kind", "family".into())]);
+            phone.save(&server, record(n), &mut document, &[("kind", "single".into())]);
+        }
+        let before = phone.start(&server);
+        let connection = Connection::open(folder.path().join("gridpass.sqlite")).unwrap();
+        connection.execute_batch(sql).unwrap();
+        assert_eq!(server.faults().is_empty(), sql.is_empty(), "{what}");
+        let done = server.app.db.rebuild(START_MS, &mut |fault| panic!("{what}: {fault:?}")).unwrap();
+        assert_eq!((done.records, done.differed), (3, differed), "{what}");
+        assert_eq!(server.faults(), [], "{what}");
+        assert_eq!(server.app.db.rebuild(START_MS, &mut |_| {}).unwrap().differed, 0, "{what}");
+
+        let answer = phone.pull(&server, vec![cursor(before.number, before.as_of)]);
+        let page = answer.pages.iter().find(|page| page.number == before.number).unwrap();
+        let sent = page.rows.clone().unwrap_or_default();
+        assert_eq!(sent.len(), rows, "{what}");
+        for row in sent {
+            assert_eq!(row.touched.unwrap().values["kind"].value(), &"single".into(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_made_anew_is_told_and_left() {
+    for (what, sql, named) in [
+        ("a change gone", "DELETE FROM change WHERE log_seq = 1", "record"),
+        ("plain values", "UPDATE record SET shown = x'a0' WHERE fmt = 0", "record"),
+        ("the end of a log", "DELETE FROM log WHERE bucket = 2 AND log_seq = 4", "bucket"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::open(folder.path());
+        let mut phone = server.enrol(1);
+        for n in 1..3 {
+            let mut document = Document::new();
+            phone.save(&server, record(n), &mut document, &[("kind", "family".into())]);
+            phone.save(&server, record(n), &mut document, &[("kind", "single".into())]);
+        }
+        let connection = Connection::open(folder.path().join("gridpass.sqlite")).unwrap();
+        connection.execute_batch(sql).unwrap();
+        let before = server.faults();
+        let mut left = Vec::new();
+        server.app.db.rebuild(START_MS, &mut |fault| left.push(fault)).unwrap();
+        assert_eq!(left.iter().map(|fault| fault.table).collect::<Vec<_>>(), [named], "{what}: {left:?}");
+        assert!(!before.is_empty() && !server.faults().is_empty(), "{what}");
     }
 }

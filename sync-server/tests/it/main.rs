@@ -5,7 +5,11 @@
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod copies;
+#[cfg(test)]
+mod events;
 #[cfg(test)]
 mod hand;
 #[cfg(test)]

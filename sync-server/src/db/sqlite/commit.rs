@@ -51,7 +51,7 @@ struct Standing {
     home: u32,
 }
 
-fn apply_record(connection: &Connection, now_ms: i64, write: &RecordWrite) -> Result<Outcome, DbError> {
+pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordWrite) -> Result<Outcome, DbError> {
     const STEP: &str = "writing a record";
     let mut statement = connection
         .prepare_cached("SELECT generation, heads, checksum, home FROM record WHERE id = ?1")

@@ -1,9 +1,12 @@
 //! SQLite: the default database. One writer thread with group commit, readers that never wait for it.
 
 mod commit;
+mod copy;
+mod migrations;
 mod people;
 mod push;
 mod read;
+mod rebuild;
 mod verify;
 mod writer;
 
@@ -19,12 +22,17 @@ use rusqlite::{Connection, OpenFlags, Row, Transaction};
 
 use super::{
     AssignmentRow, BucketRead, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef, Manifest,
-    NewPack, Principal, PushFacts, UnitRow,
+    NewPack, Principal, PushFacts, Rebuilt, UnitRow,
 };
 use crate::log::{Audit, Commit, Outcome};
+use commit::execute;
+pub use copy::{beside, is_open, mark_as_copy, verify_copy};
 use writer::Writer;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/001_truth.sql")];
+/// The database's file in the data folder.
+pub const FILE: &str = "gridpass.sqlite";
+/// The marker beside it.
+pub const MARKER: &str = "heads";
 
 /// The database of a server in one file.
 pub struct Sqlite {
@@ -40,41 +48,49 @@ pub struct Sqlite {
 pub enum Opened {
     /// As it was left.
     AsLeft,
-    /// Behind the marker beside it: an older copy was put in its place. The epoch was renewed.
+    /// A copy was put in its place. The epoch was renewed.
     Older,
 }
 
 impl Sqlite {
     /// Opens the database in `folder`, making it if there is none. `fresh_epoch` is used where a new epoch is due.
     ///
-    /// Beside the file lies a marker with the epoch and the sum of all heads. A database behind its marker was put back
-    /// from a copy: sequence numbers that phones have seen would be given out again, so the epoch is renewed.
+    /// Beside the file lies a marker with the epoch and the sum of all heads. A database behind its marker or of another
+    /// epoch, and one that is a copy, was put back: sequence numbers that phones have seen would be given out
+    /// again, so the epoch is renewed.
     pub fn open(folder: &Path, fresh_epoch: u64) -> Result<(Self, Opened), DbError> {
-        let path = folder.join("gridpass.sqlite");
-        let marker = folder.join("heads");
+        let path = folder.join(FILE);
+        let marker = folder.join(MARKER);
+        let mut put_back = copy::is_copy(&path);
+        if put_back {
+            copy::set_log_aside(&path, fresh_epoch)?;
+        }
         let mut connection = Connection::open(&path).map_err(backend("opening"))?;
+        if put_back {
+            copy::renew(&mut connection, fresh_epoch)?; // in rollback mode still: whole or not at all
+        }
         configure(&connection)?;
-        migrate(&mut connection)?;
-        let stored: Option<i64> = meta(&connection, "epoch")?;
-        let seen = writer::read_marker(&marker);
-        let behind = match (stored, seen) {
-            (Some(epoch), Some((seen_epoch, seen_heads))) => {
-                epoch.cast_unsigned() != seen_epoch || writer::sum_of_heads(&connection)? < seen_heads
+        migrations::migrate(&mut connection)?;
+        match meta::<i64>(&connection, "epoch")? {
+            None => execute(
+                &connection,
+                "storing the epoch",
+                "INSERT INTO meta (key, value) VALUES ('epoch', ?1)",
+                [fresh_epoch.cast_signed()],
+            )?,
+            Some(_) if put_back => {}
+            Some(epoch) => {
+                let seen = writer::read_marker(&marker);
+                let heads = writer::sum_of_heads(&connection)?;
+                put_back = seen.is_some_and(|(seen, sum)| seen != epoch.cast_unsigned() || heads < sum);
+                if put_back {
+                    copy::renew(&mut connection, fresh_epoch)?;
+                }
             }
-            _ => false,
-        };
-        let (epoch, opened) = match stored {
-            Some(epoch) if !behind => (epoch.cast_unsigned(), Opened::AsLeft),
-            Some(_) => (fresh_epoch, Opened::Older),
-            None => (fresh_epoch, Opened::AsLeft),
-        };
-        connection
-            .execute(
-                "INSERT INTO meta (key, value) VALUES ('epoch', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                [epoch.cast_signed()],
-            )
-            .map_err(backend("storing the epoch"))?;
+        }
+        let epoch = meta::<i64>(&connection, "epoch")?.map_or(fresh_epoch, i64::cast_unsigned);
         let writer = Writer::start(connection, marker, epoch)?;
+        let opened = if put_back { Opened::Older } else { Opened::AsLeft };
         Ok((Self { path, epoch, writer, readers: Mutex::new(Vec::new()) }, opened))
     }
 
@@ -122,22 +138,6 @@ fn configure(connection: &Connection) -> Result<(), DbError> {
         )
         .map_err(backend("configuring"))?;
     connection.set_prepared_statement_cache_capacity(128);
-    Ok(())
-}
-
-fn migrate(connection: &mut Connection) -> Result<(), DbError> {
-    let step = backend("migrating");
-    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&step)?;
-    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
-    if found > known {
-        return Err(DbError::NewerSchema { found, known });
-    }
-    for (number, sql) in (1u32..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(usize::MAX)) {
-        let transaction = connection.transaction().map_err(&step)?;
-        transaction.execute_batch(sql).map_err(&step)?;
-        transaction.pragma_update(None, "user_version", number).map_err(&step)?;
-        transaction.commit().map_err(&step)?;
-    }
     Ok(())
 }
 
@@ -355,16 +355,36 @@ impl Database for Sqlite {
         self.writer.run("writing the audit", now_ms, move |c| commit::audit(c, now_ms, &audit))
     }
 
-    fn backup(&self, to: &Path) -> Result<(), DbError> {
-        let mut target = Connection::open(to).map_err(backend("opening the copy"))?;
-        self.with_reader(|source| {
-            let backup = rusqlite::backup::Backup::new(source, &mut target).map_err(backend("starting the copy"))?;
-            backup.run_to_completion(1024, std::time::Duration::ZERO, None).map_err(backend("copying"))
-        })
+    fn backup(&self, to: &Path) -> Result<BTreeMap<Bucket, u64>, DbError> {
+        self.with_reader(|source| copy::copy(source, to))
+    }
+
+    fn durable(&self, now_ms: i64, heads: &BTreeMap<Bucket, u64>) -> Result<(), DbError> {
+        let heads = heads.clone();
+        self.writer.run("noting a backup", now_ms, move |c| copy::durable(c, now_ms, &heads))
     }
 
     fn verify(&self, _: &Principal, _: i64, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
         self.read("verifying", |tx| verify::verify(tx, found))
+    }
+
+    fn rebuild(&self, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<Rebuilt, DbError> {
+        const STEP: &str = "rebuilding";
+        let mut done = Rebuilt::default();
+        let mut note = |piece: rebuild::Piece| {
+            done.records += piece.done.records;
+            done.buckets += piece.done.buckets;
+            done.differed += piece.done.differed;
+            piece.faults.into_iter().for_each(&mut *found);
+            piece.next
+        };
+        note(self.writer.run(STEP, now_ms, rebuild::heads)?);
+        let mut after = Some(RecordId::default());
+        while let Some(last) = after {
+            after = note(self.writer.run(STEP, now_ms, move |c| rebuild::records(c, now_ms, last))?);
+        }
+        note(self.writer.run(STEP, now_ms, rebuild::sums)?);
+        Ok(done)
     }
 
     fn trace(&self, _: &Principal, _: i64, record: RecordId) -> Result<Vec<serde_json::Value>, DbError> {

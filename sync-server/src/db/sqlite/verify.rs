@@ -218,9 +218,10 @@ fn verify_logs(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<
             found(whole("the checksum is not that of its records"));
         }
         let (mut expected, mut chain, mut broken) = (bucket.floor + 1, 0, false);
+        let mut last_sum = bucket.checksum;
         let mut statement = connection
             .prepare_cached(
-                "SELECT log_seq, record, generation, kind, change_hash, chain FROM log WHERE bucket = ?1
+                "SELECT log_seq, record, generation, kind, change_hash, checksum_after, chain FROM log WHERE bucket = ?1
                  ORDER BY log_seq",
             )
             .map_err(super::backend("reading a log"))?;
@@ -233,11 +234,12 @@ fn verify_logs(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<
                     row.get("generation")?,
                     RowKind(row.get("kind")?),
                     named_or_null(row, "change_hash")?,
+                    row.get::<_, i64>("checksum_after")?,
                     row.get::<_, i64>("chain")?,
                 ))
             })();
             count += 1;
-            let Ok((log_seq, record, generation, kind, hash, stored)) = read else {
+            let Ok((log_seq, record, generation, kind, hash, after, stored)) = read else {
                 found(whole("a log row cannot be read"));
                 continue;
             };
@@ -255,12 +257,14 @@ fn verify_logs(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<
                 found(fault("it, or the order up to it, was altered"));
                 broken = true; // later rows follow from this one
             }
-            (expected, chain) = (log_seq + 1, stored);
+            (expected, chain, last_sum) = (log_seq + 1, stored, after);
         }
         if expected != bucket.head + 1 {
             found(whole("the head is not the last row"));
         } else if chain != bucket.chain {
             found(whole("the last row is not the one that was written last"));
+        } else if last_sum != bucket.checksum {
+            found(whole("the checksum is not that of its last row"));
         }
     }
     Ok(count)

@@ -1,0 +1,149 @@
+//! Backups: a folder with a copy of the database, the keys sealed under a passphrase, and the settings.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use gridpass_core::seal::SecretKey;
+use gridpass_core::wire;
+use minicbor::bytes::ByteVec;
+
+use crate::app::App;
+use crate::config;
+use crate::db::sqlite::{FILE, verify_copy};
+use crate::db::{DbError, Fault};
+use crate::keys::{FOLDER, KeyError, random, write_new};
+
+/// The sealed keys in a backup: 16 bytes of salt, then what [`SecretKey::seal`] gives.
+pub const SEALED_KEYS: &str = "keys.sealed";
+/// What the sealed keys are about.
+const ABOUT: &[u8] = b"gridpass keys v1";
+/// The fewest characters of a passphrase.
+const PASSPHRASE_MIN: usize = 12;
+
+/// What the keys in a backup are sealed under.
+pub struct Passphrase(String);
+
+impl Passphrase {
+    /// A passphrase of at least 12 characters; the end of the line is no part of it.
+    pub fn new(text: &str) -> Result<Self, BackupError> {
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.chars().count() < PASSPHRASE_MIN {
+            return Err(BackupError::ShortPassphrase);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn key(&self, salt: &[u8; 16]) -> Result<SecretKey, BackupError> {
+        SecretKey::from_pin(&self.0, salt).map_err(|_| BackupError::Keys)
+    }
+}
+
+/// Why a backup is not made or not used.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// A file or folder.
+    #[error("{step} {name}: {cause}")]
+    File {
+        /// What was being done.
+        step: &'static str,
+        /// The file.
+        name: String,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// The folder of a new backup holds something.
+    #[error("{0} is not empty; name a folder that is not there yet")]
+    NotEmpty(String),
+    /// The passphrase is too short.
+    #[error("the passphrase must have at least {PASSPHRASE_MIN} characters")]
+    ShortPassphrase,
+    /// The sealed keys do not open.
+    #[error("the sealed keys do not open: another passphrase, or the file was altered")]
+    Keys,
+    /// The copy does not add up.
+    #[error("{0} faults were found in the copy; it does not count as a backup")]
+    Faults(u64),
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+/// The error of a step on a file.
+pub(crate) fn at<'a>(step: &'static str, file: &'a Path) -> impl Fn(std::io::Error) -> BackupError + 'a {
+    move |cause| BackupError::File { step, name: file.display().to_string(), cause }
+}
+
+/// Makes a backup of the server in `data` while it works, and verifies it. Only then phones learn which of their changes
+/// it holds. Returns how many rows were verified; each fault goes to `found`.
+pub fn backup(
+    app: &App,
+    data: &Path,
+    to: &Path,
+    passphrase: &Passphrase,
+    found: &mut dyn FnMut(Fault),
+) -> Result<u64, BackupError> {
+    fs::create_dir_all(to).map_err(at("making", to))?;
+    if fs::read_dir(to).map_err(at("reading", to))?.next().is_some() {
+        return Err(BackupError::NotEmpty(to.display().to_string()));
+    }
+    let heads = app.db.backup(&to.join(FILE))?;
+    let mut faults = 0;
+    let rows = verify_copy(&to.join(FILE), &mut |fault| {
+        faults += 1;
+        found(fault);
+    })?;
+    seal_keys(&data.join(FOLDER), &to.join(SEALED_KEYS), passphrase)?;
+    let settings = data.join(config::FILE);
+    if settings.exists() {
+        fs::copy(&settings, to.join(config::FILE)).map_err(at("copying", &settings))?;
+    }
+    sync_folder(to)?;
+    if faults > 0 {
+        return Err(BackupError::Faults(faults));
+    }
+    app.db.durable(app.now_ms(), &heads)?;
+    Ok(rows)
+}
+
+fn seal_keys(folder: &Path, to: &Path, passphrase: &Passphrase) -> Result<(), BackupError> {
+    let mut files: BTreeMap<String, ByteVec> = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(at("reading", folder))? {
+        let path = entry.map_err(at("reading", folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        files.insert(name, fs::read(&path).map_err(at("reading", &path))?.into());
+    }
+    let salt = random()?;
+    let sealed = passphrase.key(&salt)?.seal(random()?, ABOUT, &wire::encode(&files));
+    let mut file = fs::File::create_new(to).map_err(at("writing", to))?;
+    file.write_all(&[salt.as_slice(), &sealed].concat()).and_then(|()| file.sync_all()).map_err(at("writing", to))
+}
+
+/// The key files in sealed keys, by name.
+pub(crate) fn open_keys(file: &Path, passphrase: &Passphrase) -> Result<BTreeMap<String, ByteVec>, BackupError> {
+    let bytes = fs::read(file).map_err(at("reading", file))?;
+    let (salt, sealed) = bytes.split_first_chunk::<16>().ok_or(BackupError::Keys)?;
+    let plain = passphrase.key(salt)?.open(ABOUT, sealed).map_err(|_| BackupError::Keys)?;
+    wire::decode(&plain).map_err(|_| BackupError::Keys)
+}
+
+/// Writes key files into a folder that has none, readable by the owner only.
+pub(crate) fn write_keys(folder: &Path, files: &BTreeMap<String, ByteVec>) -> Result<(), BackupError> {
+    fs::create_dir_all(folder).map_err(at("making", folder))?;
+    for (name, bytes) in files {
+        if name.contains(['/', '\\']) {
+            return Err(BackupError::Keys);
+        }
+        write_new(&folder.join(name), bytes)?;
+    }
+    sync_folder(folder)
+}
+
+/// Makes new and renamed files of a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), BackupError> {
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(at("writing", folder))
+}

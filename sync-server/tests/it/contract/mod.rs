@@ -1,0 +1,168 @@
+//! What every database must do, said once. A backend lends itself as a [`Backend`] and is held to all of it by
+//! [`database_contract`](crate::database_contract).
+
+pub mod commits;
+pub mod people;
+pub mod pulls;
+
+mod sqlite;
+
+use gridpass_core::Value;
+use gridpass_core::bucket::Bucket;
+use gridpass_core::id::{ActorId, ChangeHash, GridId, IntentId, RecordId};
+use gridpass_core::record::{Document, shown_values};
+use gridpass_core::wire::{BucketCursor, Cursor, FMT_AUTOMERGE, IntentKind, Role, Row};
+use gridpass_server::db::{BucketRead, Database, Principal};
+use gridpass_server::log::{Audit, Base, By, Commit, NewChange, Outcome, RecordWrite, Stored, Write};
+
+pub const NOW: i64 = 1_800_000_000_000;
+pub const A: Bucket = Bucket::Base(GridId([1; 16]));
+pub const B: Bucket = Bucket::Base(GridId([2; 16]));
+pub const C: Bucket = Bucket::Place(GridId([1; 16]));
+
+/// A database of one kind, empty, and what a test must be able to do to it behind its back.
+pub trait Backend {
+    fn db(&self) -> &dyn Database;
+    /// Deletes the rows of a bucket's log up to one.
+    fn raise_floor(&self, bucket: Bucket, floor: u64);
+}
+
+/// One test per clause for a backend; `$open` gives an empty one.
+#[macro_export]
+macro_rules! database_contract {
+    ($open:expr) => {
+        $crate::database_contract!($open, commits: a_write_over_what_no_longer_stands_is_stale_and_writes_nothing
+            sequences_have_no_gaps_whoever_writes_at_the_same_time
+            of_writers_of_one_record_each_is_stored_once
+            an_intent_is_stored_once_per_record
+            entering_and_leaving_a_bucket_writes_put_and_remove
+            what_is_in_quarantine_is_known_by_its_hash);
+        $crate::database_contract!($open, pulls: pages_of_every_size_add_up_to_the_checksum
+            a_cursor_that_is_no_place_in_the_log_starts_again
+            packs_are_replaced_whole_and_read_within_the_scope
+            a_backup_raises_what_is_durable_and_never_lowers_it);
+        $crate::database_contract!($open, people: enrolling_again_with_the_same_code_and_key_changes_nothing
+            a_challenge_is_taken_once
+            a_token_ends_with_its_time_and_at_once_with_its_phone
+            an_assignment_counts_from_its_start_until_its_end);
+    };
+    ($open:expr, $room:ident: $($clause:ident)+) => {
+        $(#[test]
+        fn $clause() {
+            $crate::contract::$room::$clause(&$open);
+        })+
+    };
+}
+
+/// A record while a test writes it.
+#[derive(Clone)]
+pub struct Draft {
+    pub record: RecordId,
+    pub document: Document,
+    pub base: Option<Base>,
+    pub home: Bucket,
+    pub also: Vec<Bucket>,
+}
+
+impl Draft {
+    pub fn new(n: u32, home: Bucket) -> Self {
+        let record = RecordId::derived("contract", &[&n.to_be_bytes()]);
+        Self { record, document: Document::new(), base: None, home, also: Vec::new() }
+    }
+
+    /// The commit of one put, over what the draft stands on; the draft moves on to it.
+    pub fn put(&mut self, actor: u8, intent: IntentId, value: &str) -> Commit {
+        let change =
+            self.document.change_putting(ActorId([actor; 16]), NOW / 1000, vec![("kind".to_owned(), value.into())]);
+        let built = change.build().unwrap();
+        self.document.apply([built.clone()]).unwrap();
+        let new = NewChange {
+            change,
+            built,
+            by: By { role: Role::DEVICE, user: None, device: None, grant: None },
+            intent,
+            intent_kind: IntentKind::EDIT,
+            visit: None,
+            catalog_version: 1,
+            device_ms: NOW,
+            corrected_ms: NOW,
+            batch: None,
+        };
+        self.commit(vec![new])
+    }
+
+    /// The commit that moves the record to where the draft says.
+    pub fn moved(&mut self) -> Commit {
+        self.commit(Vec::new())
+    }
+
+    fn commit(&mut self, changes: Vec<NewChange>) -> Commit {
+        let heads = self.document.heads();
+        let base = Base { generation: 0, heads: heads.clone(), home: self.home };
+        let write = RecordWrite {
+            record: self.record,
+            collection: "household".into(),
+            generation: 0,
+            fmt: FMT_AUTOMERGE,
+            base: self.base.replace(base),
+            changes,
+            heads,
+            shown: shown_values(&self.document.state(), |_| false),
+            home: self.home,
+            also: self.also.clone(),
+            tickets: Vec::new(),
+            decided: Vec::new(),
+        };
+        let audit = Audit { action: "test", detail: "{}".into(), ..Audit::default() };
+        Commit { write: Write::Record(Box::new(write)), audit }
+    }
+
+    pub fn heads(&self) -> Vec<ChangeHash> {
+        self.document.heads()
+    }
+}
+
+pub fn intent(n: u32) -> IntentId {
+    IntentId::derived("contract", &[&n.to_be_bytes()])
+}
+
+/// Commits one thing that must be stored.
+pub fn store(db: &dyn Database, commit: Commit) -> Stored {
+    match db.commit(NOW, vec![commit]).unwrap().remove(0) {
+        Outcome::Stored(stored) => stored,
+        Outcome::Stale => panic!("stale"),
+    }
+}
+
+/// The number and the head of a bucket.
+pub fn start(db: &dyn Database, bucket: Bucket) -> (u32, Cursor) {
+    match db.pull(&Principal::SERVER, NOW, &[bucket], &[], 500).unwrap().remove(0) {
+        BucketRead::Start { number, head, .. } => (number, head),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The rows after a cursor, and the cursor after them; none if the bucket starts again.
+pub fn page(db: &dyn Database, bucket: Bucket, cursor: Cursor, limit: usize) -> Option<(Vec<Row>, Cursor, bool)> {
+    let asked = [BucketCursor { bucket: start(db, bucket).0, cursor, pending: 0 }];
+    match db.pull(&Principal::SERVER, NOW, &[bucket], &asked, limit).unwrap().remove(0) {
+        BucketRead::Page { rows, to, more, .. } => Some((rows, to.unwrap_or(cursor), more)),
+        BucketRead::Start { .. } => None,
+        BucketRead::Gone { .. } => panic!("gone"),
+    }
+}
+
+/// The beginning of a bucket's log.
+pub fn zero(db: &dyn Database) -> Cursor {
+    Cursor { epoch: db.epoch(), ..Cursor::default() }
+}
+
+pub fn shown(row: &Row) -> Value {
+    row.touched.as_ref().unwrap().values.get("kind").unwrap().value().clone()
+}
+
+pub fn faults(db: &dyn Database) -> Vec<String> {
+    let mut faults = Vec::new();
+    db.verify(&Principal::SERVER, NOW, &mut |fault| faults.push(format!("{fault:?}"))).unwrap();
+    faults
+}
