@@ -43,6 +43,7 @@ pub async fn play(stage: &mut Stage) -> Result<(), Error> {
     let (left, right) = (sums(&li)?, sums(&wang)?);
     stage.check("both phones hold the same records of their grid", left == right && !left.is_empty(), &left);
     let household = Household::first(&li)?;
+    stage.record.clone_from(&household.person);
     let found = li.in_flight(&["find", &household.name])?;
     let hit = rows(&found).any(|row| row["record"] == household.person.as_str());
     stage.check("a resident is found by name without a network", hit, &format!("{} hits", rows(&found).count()));

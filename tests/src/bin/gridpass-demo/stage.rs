@@ -26,6 +26,8 @@ pub struct Stage {
     programs: PathBuf,
     server: Child,
     pub chaos: Chaos,
+    /// The record that the morning was about.
+    pub record: String,
     checks: u32,
     failed: u32,
 }
@@ -57,7 +59,7 @@ impl Stage {
         let server = serve(&programs, &data, &folder.join("server.log"))?;
         let chaos = Chaos::start(&folder.join("line"), &url, &pin, SEED)?;
         println!("A server at {url}, a bad line before it at {}; everything lies in {FOLDER}/.\n", chaos.url);
-        Ok(Self { folder, programs, server, chaos, checks: 0, failed: 0 })
+        Ok(Self { folder, programs, server, chaos, record: String::new(), checks: 0, failed: 0 })
     }
 
     /// Runs a command of the server and returns what it prints.
@@ -140,9 +142,10 @@ impl Stage {
         println!("\nThe server stays up. By hand, in another window:");
         println!("  {phone} state");
         println!("  {phone} list household");
-        println!("  {phone} --flight set RECORD key=value     # no network; then `sync`");
+        println!("  {phone} show {}", self.record);
+        println!("  {phone} --flight set {} name=…     # no network; then `sync`", self.record);
         println!("  target/debug/gridpass-server --data {FOLDER}/server verify");
-        println!("  target/debug/gridpass-server --data {FOLDER}/server trace RECORD");
+        println!("  target/debug/gridpass-server --data {FOLDER}/server trace {}", self.record);
         println!("End with Ctrl-C.");
         // Without signals the demo ends at once, which is all it can do.
         let _ = tokio::signal::ctrl_c().await;
