@@ -15,6 +15,10 @@ mod hand;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod pulls;
 #[cfg(test)]
 mod pushes;
