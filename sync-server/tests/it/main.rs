@@ -22,3 +22,5 @@ mod limits;
 mod pulls;
 #[cfg(test)]
 mod pushes;
+#[cfg(test)]
+mod quiet;
