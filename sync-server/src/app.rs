@@ -17,6 +17,7 @@ use crate::keys::{self, KeyError, Keys, random};
 use crate::log::{Audit, Outcome};
 use crate::office::Office;
 use crate::publish::{PublishError, Published};
+use crate::throttle::Throttle;
 
 /// A running server.
 pub struct App {
@@ -26,6 +27,8 @@ pub struct App {
     pub keys: Keys,
     /// The limits.
     pub limits: Limits,
+    /// How often one address and one phone may ask.
+    pub throttle: Throttle,
     /// The settings.
     pub config: Config,
     clock: Clock,
@@ -60,10 +63,12 @@ impl App {
         let config = Config::read(folder)?;
         let keys = Keys::open(&folder.join(keys::FOLDER))?;
         let (db, opened) = Sqlite::open(folder, u64::from_le_bytes(random()?))?;
+        db.set_max_mb(config.max_database_mb)?;
         let clock = clock(db.last_time()?);
         let app = Self {
             db: Arc::new(db),
             limits: Limits::from(&config),
+            throttle: Throttle::from(&config),
             keys,
             config,
             clock,

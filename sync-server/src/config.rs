@@ -24,6 +24,18 @@ pub struct Config {
     pub sync_every_s: u32,
     /// How long an enrolment code is good, in hours.
     pub enrol_code_hours: u32,
+    /// Enrolments per minute and address; twice as many at once. 0 = no limit, here and below.
+    pub enrols_per_minute: u32,
+    /// Challenges and tokens per minute and address.
+    pub sign_ins_per_minute: u32,
+    /// Tokens per minute and phone.
+    pub tokens_per_minute: u32,
+    /// Pushes per minute and phone.
+    pub pushes_per_minute: u32,
+    /// Pulls, packs and event streams per minute and phone.
+    pub pulls_per_minute: u32,
+    /// How large the database may become, in megabytes; 0 = as large as the disk.
+    pub max_database_mb: u32,
 }
 
 impl Default for Config {
@@ -35,6 +47,12 @@ impl Default for Config {
             grace_hours: 72,
             sync_every_s: 300,
             enrol_code_hours: 72,
+            enrols_per_minute: 10,
+            sign_ins_per_minute: 600,
+            tokens_per_minute: 30,
+            pushes_per_minute: 600,
+            pulls_per_minute: 1200,
+            max_database_mb: 0,
         }
     }
 }

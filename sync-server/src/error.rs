@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 
 use crate::db::DbError;
@@ -32,6 +33,12 @@ pub enum ApiError {
     /// Too much at once; try again.
     #[error("busy")]
     Busy,
+    /// Too often; try again after so many seconds.
+    #[error("too often")]
+    TooMany {
+        /// After how many seconds.
+        after_s: u64,
+    },
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -53,6 +60,8 @@ impl ApiError {
             Self::Forbidden(code) => (StatusCode::FORBIDDEN, code, None),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", None),
             Self::Gone => (StatusCode::GONE, "gone", None),
+            Self::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", None),
+            Self::Database(DbError::Storage { .. }) => (StatusCode::SERVICE_UNAVAILABLE, "storage", None),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", None),
             Self::Database(_) | Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", None),
         }
@@ -68,6 +77,7 @@ pub struct RequestId(pub String);
 pub struct ErrorBody {
     code: &'static str,
     field: Option<&'static str>,
+    after_s: Option<u64>,
 }
 
 impl IntoResponse for ApiError {
@@ -78,7 +88,8 @@ impl IntoResponse for ApiError {
             tracing::error!(error = %self, "a request failed");
         }
         let mut response = status.into_response();
-        response.extensions_mut().insert(ErrorBody { code, field });
+        let after_s = if let Self::TooMany { after_s } = self { Some(after_s) } else { None };
+        response.extensions_mut().insert(ErrorBody { code, field, after_s });
         response
     }
 }
@@ -92,6 +103,7 @@ impl ErrorBody {
             "args": {},
             "request_id": request.0,
         });
-        (status, Json(body)).into_response()
+        let after = self.after_s.map(|seconds| [(RETRY_AFTER, seconds.to_string())]);
+        (status, after, Json(body)).into_response()
     }
 }

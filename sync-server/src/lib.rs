@@ -23,3 +23,4 @@ pub mod restore;
 pub mod router;
 pub mod routes;
 pub mod serve;
+pub mod throttle;

@@ -30,7 +30,7 @@ pub fn serve(routes: Router, keys: &Keys, listen: SocketAddr) -> std::io::Result
     let handle = Handle::new();
     let server = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(Arc::new(config)))?
         .handle(handle.clone())
-        .serve(routes.into_make_service());
+        .serve(routes.into_make_service_with_connect_info::<SocketAddr>());
     Ok(Serving { address, handle, task: tokio::spawn(server) })
 }
 

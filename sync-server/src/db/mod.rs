@@ -45,6 +45,14 @@ pub enum DbError {
         /// What the backend said.
         cause: String,
     },
+    /// The disk is full, read-only or broken: nothing was written, and trying again later may work.
+    #[error("the disk refuses while {step}: {cause}")]
+    Storage {
+        /// What was being done.
+        step: &'static str,
+        /// What the backend said.
+        cause: String,
+    },
     /// A row does not read as what it should be.
     #[error("a row of {table} is damaged; run `gridpass-server verify`")]
     Damaged {

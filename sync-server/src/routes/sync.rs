@@ -16,6 +16,7 @@ use super::packed::{Packed, Phone, Session, blocking};
 use crate::app::App;
 use crate::db::{EnrolRefusal, Principal};
 use crate::error::ApiError;
+use crate::throttle::Peer;
 use crate::{events, ingest, keys, pull};
 
 const NO_RANDOMNESS: ApiError = ApiError::Internal("the operating system gives no randomness");
@@ -23,8 +24,10 @@ const NO_RANDOMNESS: ApiError = ApiError::Internal("the operating system gives n
 /// `POST /sync/v1/enroll`
 pub async fn enroll(
     State(app): State<Arc<App>>,
+    peer: Peer,
     Packed(request): Packed<EnrolRequest>,
 ) -> Result<Packed<Enrolled>, ApiError> {
+    peer.pass(&app.throttle.enrol)?;
     if request.public_key.len() != 32 {
         return Err(ApiError::bad("length", "public_key"));
     }
@@ -55,8 +58,10 @@ pub async fn enroll(
 /// `POST /sync/v1/challenge`
 pub async fn challenge(
     State(app): State<Arc<App>>,
+    peer: Peer,
     Packed(request): Packed<Challenge>,
 ) -> Result<Packed<ChallengeAnswer>, ApiError> {
+    peer.pass(&app.throttle.sign_in)?;
     blocking(move || {
         let now_ms = app.now_ms();
         known(&app, now_ms, request.device)?;
@@ -70,8 +75,10 @@ pub async fn challenge(
 /// `POST /sync/v1/token`
 pub async fn token(
     State(app): State<Arc<App>>,
+    peer: Peer,
     Packed(request): Packed<TokenRequest>,
 ) -> Result<Packed<Token>, ApiError> {
+    peer.pass(&app.throttle.sign_in)?;
     if request.nonces.len() > 100 {
         return Err(ApiError::bad("too_many", "nonces"));
     }
@@ -81,6 +88,7 @@ pub async fn token(
         let message = TokenRequest::message(request.device, &request.challenge, &request.nonces);
         gridpass_core::seal::verify(&device.public_key, &message, &request.signature)
             .map_err(|_| ApiError::Forbidden("signature"))?;
+        app.throttle.token.pass(&device.id)?; // only who holds the key can use up a phone's share
         let token = hex(&keys::random::<32>().map_err(|_| NO_RANDOMNESS)?);
         let until_ms = now_ms + app.limits.token_ms;
         let taken = app.db.take_challenge(
@@ -122,6 +130,7 @@ pub async fn push(
     Phone(device): Phone,
     Packed(request): Packed<PushRequest>,
 ) -> Result<Packed<PushAnswer>, ApiError> {
+    app.throttle.push.pass(&device.id)?;
     blocking(move || ingest::push(&app, &device, &request).map(Packed)).await
 }
 
@@ -131,6 +140,7 @@ pub async fn pull_rows(
     Phone(device): Phone,
     Packed(request): Packed<PullRequest>,
 ) -> Result<Packed<PullAnswer>, ApiError> {
+    app.throttle.pull.pass(&device.id)?;
     blocking(move || pull::pull(&app, &device, &request).map(Packed)).await
 }
 
@@ -140,12 +150,14 @@ pub async fn pack(
     Phone(device): Phone,
     Path(hash): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
+    app.throttle.pull.pass(&device.id)?;
     let hash = gridpass_core::id::unhex(&hash).map_err(|_| ApiError::bad("hash", "path"))?;
     let bytes = blocking(move || pull::pack(&app, &device, gridpass_core::id::BlobHash(hash))).await?;
     Ok(([(CONTENT_TYPE, "application/cbor+zstd"), (CACHE_CONTROL, "private, immutable")], bytes))
 }
 
 /// `GET /sync/v1/events`
-pub async fn events(State(app): State<Arc<App>>, session: Session) -> impl IntoResponse {
-    Sse::new(events::events(app, session))
+pub async fn events(State(app): State<Arc<App>>, session: Session) -> Result<impl IntoResponse, ApiError> {
+    app.throttle.pull.pass(&session.device.id)?;
+    Ok(Sse::new(events::events(app, session)))
 }

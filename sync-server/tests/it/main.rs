@@ -15,8 +15,14 @@ mod hand;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod imports;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod pulls;
 #[cfg(test)]
 mod pushes;
+#[cfg(test)]
+mod quiet;

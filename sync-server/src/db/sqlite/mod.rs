@@ -18,7 +18,7 @@ use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
 use gridpass_core::wire::{BucketCursor, Cursor, Nonce, Role, Touched};
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, OpenFlags, Row, Transaction};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction};
 
 use super::{
     AssignmentRow, BucketRead, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef, Manifest,
@@ -94,6 +94,21 @@ impl Sqlite {
         Ok((Self { path, epoch, writer, readers: Mutex::new(Vec::new()) }, opened))
     }
 
+    /// Limits how large the file may become, in megabytes; 0 = no limit. What does not fit is refused as on a full disk.
+    pub fn set_max_mb(&self, megabytes: u32) -> Result<(), DbError> {
+        const STEP: &str = "limiting the size";
+        self.writer.run(STEP, 0, move |connection| {
+            let page: u32 =
+                connection.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(backend(STEP))?;
+            let pages = match megabytes {
+                0 => u32::MAX - 1,
+                _ => u32::try_from(u64::from(megabytes) * 1_000_000 / u64::from(page.max(1))).unwrap_or(u32::MAX - 1),
+            };
+            let set = connection.pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0));
+            set.map(|_| ()).map_err(backend(STEP))
+        })
+    }
+
     /// The newest time that was ever recorded, in milliseconds since 1970; the server's clock never goes behind it.
     pub fn last_time(&self) -> Result<i64, DbError> {
         self.read("reading the last time", |tx| Ok(meta(tx, "last_time")?.unwrap_or(0)))
@@ -143,7 +158,15 @@ fn configure(connection: &Connection) -> Result<(), DbError> {
 
 /// The error of a failing step. SQLite's messages name tables and columns, never what is in them.
 fn backend(step: &'static str) -> impl Fn(rusqlite::Error) -> DbError {
-    move |error| DbError::Backend { step, cause: error.to_string() }
+    move |error| {
+        let cause = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
+                DbError::Storage { step, cause }
+            }
+            _ => DbError::Backend { step, cause },
+        }
+    }
 }
 
 fn meta<T: FromSql>(connection: &Connection, key: &str) -> Result<Option<T>, DbError> {

@@ -14,7 +14,8 @@ use super::{DbError, backend};
 const GROUP: usize = 256;
 
 type Reply = Box<dyn FnOnce(Option<&DbError>) + Send>;
-type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
+/// Runs on the connection, or is told why there is none to run on.
+type Job = Box<dyn FnOnce(Result<&Connection, &DbError>) -> Reply + Send>;
 
 pub(super) struct Writer {
     jobs: Mutex<Option<SyncSender<(i64, Job)>>>,
@@ -42,10 +43,13 @@ impl Writer {
         let stopped = || DbError::Backend { step, cause: "the writer has stopped".into() };
         let (answer, answered) = sync_channel(1);
         let job: Job = Box::new(move |connection| {
-            let result = in_savepoint(connection, step, job);
+            let result = match connection {
+                Ok(connection) => in_savepoint(connection, step, job),
+                Err(error) => Err(within(step, error)),
+            };
             Box::new(move |failed| {
                 let result = match failed {
-                    Some(error) => Err(DbError::Backend { step, cause: error.to_string() }),
+                    Some(error) => Err(within(step, error)),
                     None => result,
                 };
                 // Whoever asked may have gone; what was written stands all the same.
@@ -77,34 +81,43 @@ fn work(connection: &Connection, jobs: &Receiver<(i64, Job)>, marker: &Path, epo
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(GROUP - 1));
         let latest = group.iter().map(|(now, _)| *now).max().unwrap_or(0);
-        let began = connection.execute_batch("BEGIN IMMEDIATE").map_err(backend("beginning"));
-        if let Err(error) = began {
-            for (_, job) in group {
-                // The job answers through its reply; without a transaction it must not run.
-                drop(job);
+        let mut state = connection.execute_batch("BEGIN IMMEDIATE").map_err(backend("beginning"));
+        let mut replies: Vec<Reply> = Vec::with_capacity(group.len());
+        for (_, job) in group {
+            replies.push(job(state.as_ref().map(|()| connection)));
+            if state.is_ok() && connection.is_autocommit() {
+                // SQLite takes a whole transaction back when the disk is full: what came before is gone with it.
+                state = Err(DbError::Storage { step: "writing", cause: "the transaction was taken back".into() });
             }
-            tracing::error!(error = %error, "the writer cannot begin a transaction");
-            continue;
         }
-        let replies: Vec<Reply> = group.into_iter().map(|(_, job)| job(connection)).collect();
-        let heads = connection
-            .execute(
-                "INSERT INTO meta (key, value) VALUES ('last_time', ?1)
-                 ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)",
-                [latest],
-            )
-            .map_err(backend("storing the time"))
-            .and_then(|_| sum_of_heads(connection));
-        let committed = heads.and_then(|heads| {
-            connection.execute_batch("COMMIT").map_err(backend("committing"))?;
-            write_marker(marker, epoch, heads);
-            Ok(())
-        });
+        let committed = state.and_then(|()| commit(connection, latest)).map(|heads| write_marker(marker, epoch, heads));
         if let Err(error) = &committed {
             tracing::error!(error = %error, "a commit failed; nothing of its group was written");
             let _ = connection.execute_batch("ROLLBACK");
         }
         replies.into_iter().for_each(|reply| reply(committed.as_ref().err()));
+    }
+}
+
+/// Commits with the newest time of the group; returns the sum of all heads.
+fn commit(connection: &Connection, latest: i64) -> Result<i64, DbError> {
+    connection
+        .execute(
+            "INSERT INTO meta (key, value) VALUES ('last_time', ?1)
+             ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)",
+            [latest],
+        )
+        .map_err(backend("storing the time"))?;
+    let heads = sum_of_heads(connection)?;
+    connection.execute_batch("COMMIT").map_err(backend("committing"))?;
+    Ok(heads)
+}
+
+/// The error of a whole group as that of one of its steps.
+fn within(step: &'static str, error: &DbError) -> DbError {
+    match error {
+        DbError::Storage { .. } => DbError::Storage { step, cause: error.to_string() },
+        _ => DbError::Backend { step, cause: error.to_string() },
     }
 }
 
@@ -118,6 +131,7 @@ fn in_savepoint<T>(
         .unwrap_or_else(|_| Err(DbError::Backend { step, cause: "a defect; see the log".into() }));
     let end = match result {
         Ok(_) => "RELEASE job",
+        Err(_) if connection.is_autocommit() => return result, // the savepoint went with its transaction
         Err(_) => "ROLLBACK TO job; RELEASE job",
     };
     connection.execute_batch(end).map_err(backend(step))?;
