@@ -3,9 +3,13 @@
 //! The modules say `cfg(test)` so that the lints know them as tests and let them unwrap.
 
 #[cfg(test)]
+mod buildings;
+#[cfg(test)]
 mod catalogs;
 #[cfg(test)]
 mod concurrent;
+#[cfg(test)]
+mod forms;
 #[cfg(test)]
 mod lines;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! | to | use |
 //! |---|---|
 //! | enrol, open, lock | [`Phone::enroll`], [`Phone::open`], [`Phone::set_pin`] |
-//! | read | [`Phone::show`], [`Phone::list`], [`Phone::search`], [`Phone::watch`], [`Phone::due`] |
+//! | read | [`Phone::show`], [`Phone::list`], [`Phone::search`], [`Phone::watch`], [`Phone::due`], [`Phone::building`] |
 //! | write | [`Phone::form`], [`Phone::save`], [`Phone::put_draft`] |
 //! | sync | [`Phone::sync`] |
 //! | settle what came back | [`Phone::inbox`], [`Phone::receipts`] |
@@ -14,6 +14,7 @@
 //! A save is durable when the call returns; everything but [`Phone::sync`] works without a network.
 
 mod apply;
+mod building;
 mod due;
 mod durable;
 mod edit;
@@ -36,6 +37,7 @@ pub mod transport;
 mod verdicts;
 mod watch;
 
+pub use building::{BuildingCounts, BuildingView, FacilityView, HouseView, HouseholdView, PlaceView, ResidentView};
 pub use due::DueView;
 pub use edit::{SaveInput, Saved};
 pub use error::{ApiError, Problem};

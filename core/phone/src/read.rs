@@ -442,7 +442,7 @@ fn shows(db: &Connection, record: RecordId, values: &[(String, Value)]) -> store
     Ok(values.iter().all(is))
 }
 
-fn row_view(db: &Connection, row: ViewRow) -> store::Result<RowView> {
+pub(crate) fn row_view(db: &Connection, row: ViewRow) -> store::Result<RowView> {
     let state = if quarantine::has(db, row.record)? {
         RecordState::NeedsYou
     } else if pending::is_on_phone(db, row.record)? {

@@ -23,6 +23,7 @@ pub(crate) mod pending;
 pub(crate) mod quarantine;
 pub(crate) mod receipt;
 pub(crate) mod settled;
+pub(crate) mod under;
 pub(crate) mod view;
 
 use std::path::{Path, PathBuf};

@@ -39,10 +39,10 @@ pub const APPROVED: u8 = 1;
 /// The review column of [`ViewRow`].
 pub const RETURNED: u8 = 2;
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "v.record, v.collection, v.title, v.short, v.sort, v.parent, v.ended, v.hidden, v.conflicts, v.review";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<ViewRow> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<ViewRow> {
     Ok(ViewRow {
         record: id(row, 0)?,
         collection: row.get(1)?,

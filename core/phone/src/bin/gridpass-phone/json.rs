@@ -1,9 +1,10 @@
 //! The facade's views as JSON.
 
 use gridpass_core::Value;
+use gridpass_core::catalog::Text;
 use gridpass_phone::{
-    ApiError, Draft, DueView, InboxItem, LinkView, LockState, PhoneState, Problem, ReceiptView, RecordState,
-    RecordView, RowView, Saved,
+    ApiError, BuildingView, Draft, DueView, InboxItem, LinkView, LockState, PhoneState, Problem, ReceiptView,
+    RecordState, RecordView, ResidentView, RowView, Saved,
 };
 use serde_json::{Value as Json, json};
 
@@ -64,6 +65,75 @@ pub fn record(view: &RecordView) -> Json {
         answer.insert("linked_from".into(), view.linked_from.iter().map(link).collect());
     }
     answer
+}
+
+pub fn building(view: &BuildingView) -> Json {
+    let places = view.places.iter().map(|place| {
+        let houses = place.houses.iter().map(|house| {
+            let households = house.households.iter().map(|household| {
+                json!({
+                    "record": household.row.record.to_string(),
+                    "title": household.row.title,
+                    "kind": text(&household.kind),
+                    "people": household.people.iter().map(resident).collect::<Json>(),
+                })
+            });
+            json!({
+                "record": house.row.record.to_string(),
+                "nature": text(&house.nature),
+                "households": households.collect::<Json>(),
+                "people": house.people.iter().map(resident).collect::<Json>(),
+            })
+        });
+        let facilities = place.facilities.iter().map(|facility| {
+            json!({
+                "record": facility.row.record.to_string(),
+                "title": facility.row.title,
+                "kind": text(&facility.kind),
+            })
+        });
+        let organisations =
+            place.organisations.iter().map(|row| json!({ "record": row.record.to_string(), "title": row.title }));
+        json!({
+            "record": place.row.record.to_string(),
+            "level": place.level,
+            "label": place.label,
+            "depth": place.depth,
+            "houses": houses.collect::<Json>(),
+            "facilities": facilities.collect::<Json>(),
+            "organisations": organisations.collect::<Json>(),
+        })
+    });
+    let counts = &view.counts;
+    json!({
+        "places": places.collect::<Json>(),
+        "counts": {
+            "buildings": counts.buildings,
+            "units": counts.units,
+            "rooms": counts.rooms,
+            "houses": counts.houses,
+            "households": counts.households,
+            "people": counts.people,
+            "facilities": counts.facilities,
+            "organisations": counts.organisations,
+        },
+    })
+}
+
+fn resident(resident: &ResidentView) -> Json {
+    json!({
+        "person": resident.person.to_string(),
+        "name": resident.name,
+        "head": resident.head,
+        "relation": resident.relation,
+        "relation_text": text(&resident.relation_text),
+        "role": text(&resident.role),
+        "main": resident.main,
+    })
+}
+
+fn text(text: &Text) -> Json {
+    json!({ "zh": text.zh, "en": text.en })
 }
 
 fn link(link: &LinkView) -> Json {

@@ -17,7 +17,7 @@ use gridpass_core::wire::IntentKind;
 use gridpass_phone::host::Host;
 use gridpass_phone::host_system::{FileKeyStore, SystemClock};
 use gridpass_phone::transport::Flight;
-use gridpass_phone::{ApiError, EnrolInput, ListQuery, Phone, SaveInput};
+use gridpass_phone::{ApiError, EnrolInput, ListQuery, Phone, RecordView, SaveInput};
 use serde_json::{Value as Json, json};
 
 #[derive(Parser)]
@@ -78,7 +78,7 @@ enum Command {
         #[arg(long)]
         collection: Option<String>,
     },
-    /// A record with its fields, links and what hangs on it.
+    /// A record with its fields, links and what hangs on it; of an area, building or unit everything below it.
     Show {
         /// The record.
         record: RecordId,
@@ -268,9 +268,13 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
         }
         Command::Show { record } => {
             let children = phone.children(record, None)?;
-            let mut answer = json::record(&phone.show(record)?);
+            let shown = phone.show(record)?;
+            let mut answer = json::record(&shown);
             if let Some(answer) = answer.as_object_mut() {
                 answer.insert("children".into(), children.iter().map(json::row).collect());
+                if let Some(building) = building(&phone, &shown)? {
+                    answer.insert("building".into(), building);
+                }
             }
             Ok(answer)
         }
@@ -318,6 +322,15 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
         Command::Receipts { record: Some(record), .. } => {
             Ok(phone.receipts(record)?.iter().map(json::receipt).collect())
         }
+    }
+}
+
+/// What lies under an address; nothing for a room and for other records.
+fn building(phone: &Phone, shown: &RecordView) -> Result<Option<Json>, ApiError> {
+    let level = shown.fields.iter().find(|field| field.key == "level").and_then(|field| field.value.as_str());
+    match (shown.row.collection.as_str(), level) {
+        ("address", Some("area" | "building" | "unit")) => Ok(Some(json::building(&phone.building(shown.row.record)?))),
+        _ => Ok(None),
     }
 }
 
