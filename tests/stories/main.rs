@@ -14,3 +14,5 @@ mod forms;
 mod lines;
 #[cfg(test)]
 mod one_edit;
+#[cfg(test)]
+mod searching;
