@@ -17,4 +17,6 @@ mod lines;
 #[cfg(test)]
 mod one_edit;
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod searching;
