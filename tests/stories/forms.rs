@@ -2,12 +2,21 @@
 
 use gridpass_core::Value;
 use gridpass_core::id::RecordId;
+use gridpass_core::record::edit::Edit;
+use gridpass_phone::SaveInput;
 use gridpass_tests::world::Worker;
 
 /// A new record of the collection.
 pub fn make(worker: &Worker, collection: &str, values: &[(&str, Value)]) -> RecordId {
     let values = values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     worker.phone.create(collection, values).unwrap().record
+}
+
+/// The key gets a new value over the one that is shown.
+pub fn set(worker: &Worker, record: RecordId, key: &str, value: impl Into<Value>) {
+    let seen = worker.phone.values(record).unwrap().get(key).map(|shown| shown.value().clone()).unwrap_or_default();
+    let edits = vec![Edit { key: key.into(), seen, new: value.into() }];
+    worker.phone.save(SaveInput { record: Some(record), edits, ..SaveInput::default() }).unwrap();
 }
 
 /// A position picked on the map, as a building needs one.

@@ -9,6 +9,8 @@ mod catalogs;
 #[cfg(test)]
 mod concurrent;
 #[cfg(test)]
+mod duplicates;
+#[cfg(test)]
 mod forms;
 #[cfg(test)]
 mod lines;
@@ -16,3 +18,7 @@ mod lines;
 mod one_edit;
 #[cfg(test)]
 mod restores;
+#[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod searching;

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | enrol, open, lock | [`Phone::enroll`], [`Phone::open`], [`Phone::set_pin`] |
 //! | read | [`Phone::show`], [`Phone::list`], [`Phone::search`], [`Phone::watch`], [`Phone::due`], [`Phone::building`] |
-//! | write | [`Phone::form`], [`Phone::save`], [`Phone::put_draft`] |
+//! | write | [`Phone::form`], [`Phone::duplicates`], [`Phone::save`], [`Phone::put_draft`] |
 //! | sync | [`Phone::sync`] |
 //! | settle what came back | [`Phone::inbox`], [`Phone::receipts`] |
 //! | rescue | [`Phone::export`], [`Phone::reset`] |
@@ -16,6 +16,7 @@
 mod apply;
 mod building;
 mod due;
+mod duplicate;
 mod durable;
 mod edit;
 mod error;

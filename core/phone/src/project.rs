@@ -1,7 +1,7 @@
 //! From the values of a record to its rows for screens: title, order, links, search text.
 
 use gridpass_core::bucket::{Bucket, BucketClass};
-use gridpass_core::catalog::{Catalog, Collection, PickPart, Search, ended};
+use gridpass_core::catalog::{Catalog, Collection, Field, PickPart, Search, ended};
 use gridpass_core::id::{GridId, RecordId, UserId};
 use gridpass_core::projection::{self, Records};
 use gridpass_core::record::{Shown, ShownValues, plain};
@@ -18,7 +18,7 @@ const MARK: &str = "s/r/";
 const MAX_DEPTH: usize = 8;
 
 /// Other records of this phone, for titles and search text.
-struct Here<'a>(&'a Connection);
+pub(crate) struct Here<'a>(pub &'a Connection);
 
 impl Records for Here<'_> {
     fn record(&self, id: &str) -> Option<(String, Values)> {
@@ -35,7 +35,7 @@ pub(crate) fn project(db: &Connection, catalog: &Catalog, loaded: &Loaded) -> Re
     let here = loaded.settled.is_none() || bucket::is_member(db, loaded.record)?;
     let shown = if loaded.pending.is_empty() { None } else { Some(&loaded.screen) };
     let record = Projection { record: loaded.record, collection: &loaded.collection, screen: &loaded.screen };
-    record.write(db, catalog, shown, !here, MAX_DEPTH)
+    record.write(db, catalog, shown, !here, Way { left: MAX_DEPTH, aliased: false })
 }
 
 /// Makes the rows of a record as the server has it.
@@ -46,7 +46,17 @@ pub(crate) fn project_settled(
     collection: &str,
     screen: &ShownValues,
 ) -> Result<()> {
-    Projection { record, collection, screen }.write(db, catalog, None, false, MAX_DEPTH)
+    let way = Way { left: MAX_DEPTH, aliased: false };
+    Projection { record, collection, screen }.write(db, catalog, None, false, way)
+}
+
+/// How a change goes down to the records that hang on a record.
+#[derive(Clone, Copy)]
+struct Way {
+    /// How far it may still go.
+    left: usize,
+    /// Whether a place above has other names, by which the places that are part of it are found too.
+    aliased: bool,
 }
 
 struct Projection<'a> {
@@ -62,7 +72,7 @@ impl Projection<'_> {
         catalog: &Catalog,
         stored: Option<&ShownValues>,
         hidden: bool,
-        depth: usize,
+        way: Way,
     ) -> Result<()> {
         let values = plain(self.screen);
         let form = catalog.collection(self.collection);
@@ -85,28 +95,55 @@ impl Projection<'_> {
         let search = form.map_or_else(String::new, |form| projection::search_text(catalog, form, &values, &records));
         let old = view::get_numbered(db, self.record)?;
         let known = old.as_ref().map(|(number, _)| *number);
+        let aliased =
+            way.aliased || form.is_some_and(|form| has_aliases(form, &values)) || self.had_aliases(db, form)?;
         view::put(db, &Projected { row: &row, known, shown: stored, links: &links(&values), search: &search })?;
         let renamed = old.is_none_or(|(_, old)| (old.title, old.short) != (row.title, row.short));
-        if renamed && depth > 0 { rename_dependents(db, catalog, self.record, depth - 1) } else { Ok(()) }
+        match way.left.checked_sub(1) {
+            Some(left) if renamed || aliased => self.write_dependents(db, catalog, renamed, Way { left, aliased }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether pending changes gave it other names: they may be gone now.
+    fn had_aliases(&self, db: &Connection, form: Option<&Collection>) -> Result<bool> {
+        let Some(form) = form.filter(|form| aliases(form).next().is_some()) else { return Ok(false) };
+        Ok(view::shown(db, self.record)?.is_some_and(|shown| has_aliases(form, &plain(&shown))))
+    }
+
+    /// Makes again the rows of records that are named after this one, or are found by its other names.
+    fn write_dependents(&self, db: &Connection, catalog: &Catalog, renamed: bool, way: Way) -> Result<()> {
+        for (key, source) in view::links_to(db, self.record)? {
+            let Some(row) = view::get(db, source)? else { continue };
+            let Some(form) = catalog.collection(&row.collection) else { continue };
+            let mut picks = form.title.picks().chain(form.short.picks());
+            let named = picks.any(|pick| pick.field == key && matches!(pick.part, PickPart::Title | PickPart::Short));
+            let hangs = form.parent.as_ref() == Some(&key);
+            let part = hangs && way.aliased && row.collection == self.collection;
+            if !(part || renamed && (named || hangs)) {
+                continue;
+            }
+            let stored = view::shown(db, source)?;
+            let Some(screen) = merge::shown(db, source)? else { continue };
+            let dependent = Projection { record: source, collection: &row.collection, screen: &screen };
+            let way = Way { aliased: part, ..way };
+            dependent.write(db, catalog, stored.as_ref(), row.hidden, way)?;
+        }
+        Ok(())
     }
 }
 
-/// Makes again the rows of records that are named after this one.
-fn rename_dependents(db: &Connection, catalog: &Catalog, record: RecordId, depth: usize) -> Result<()> {
-    for (key, source) in view::links_to(db, record)? {
-        let Some(row) = view::get(db, source)? else { continue };
-        let Some(form) = catalog.collection(&row.collection) else { continue };
-        let mut picks = form.title.picks().chain(form.short.picks());
-        let named = picks.any(|pick| pick.field == key && matches!(pick.part, PickPart::Title | PickPart::Short));
-        if !named && form.parent.as_ref() != Some(&key) {
-            continue;
-        }
-        let stored = view::shown(db, source)?;
-        let Some(screen) = merge::shown(db, source)? else { continue };
-        let dependent = Projection { record: source, collection: &row.collection, screen: &screen };
-        dependent.write(db, catalog, stored.as_ref(), row.hidden, depth)?;
-    }
-    Ok(())
+/// The fields of a place that hold its other names.
+fn aliases(form: &Collection) -> impl Iterator<Item = &Field> {
+    form.fields.iter().filter(|field| field.search == Some(Search::Address) && !field.field_type.is_scalar())
+}
+
+/// Whether there are other names, or were: what is taken back leaves its key.
+fn has_aliases(form: &Collection, values: &Values) -> bool {
+    aliases(form).any(|field| {
+        let prefix = format!("{}/", field.key);
+        values.range(prefix.clone()..).next().is_some_and(|(key, _)| key.starts_with(&prefix))
+    })
 }
 
 /// By what lists are ordered: addresses as one walks, people by the sound of their names, the rest by their titles.

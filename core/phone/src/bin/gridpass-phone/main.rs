@@ -101,7 +101,7 @@ enum Command {
         /// The key.
         key: String,
     },
-    /// Make a record.
+    /// Make a record; the answer names those it may repeat.
     New {
         /// Its collection.
         collection: String,
@@ -291,7 +291,7 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
             Ok(json::saved(&phone.save(input)?))
         }
         Command::Still { record, key } => Ok(json::saved(&phone.still(record, &key)?)),
-        Command::New { collection, fields } => Ok(json::saved(&phone.create(&collection, pairs(&fields)?)?)),
+        Command::New { collection, fields } => new(&phone, &collection, &fields),
         Command::Draft { command } => draft(&phone, command),
         Command::End { record, date, reason } => Ok(json::saved(&phone.end(record, &date, &reason, Vec::new())?)),
         Command::UndoEnd { record } => Ok(json::saved(&phone.undo_end(record)?)),
@@ -407,6 +407,18 @@ fn draft(phone: &Phone, command: DraftCommand) -> Result<Json, ApiError> {
             Ok(json!({ "dropped": draft.to_string() }))
         }
     }
+}
+
+/// A new record, with those it may repeat.
+fn new(phone: &Phone, collection: &str, fields: &[String]) -> Result<Json, ApiError> {
+    let values = pairs(fields)?;
+    let typed = values.iter().map(|(key, new)| Edit { key: key.clone(), seen: Value::Null, new: new.clone() });
+    let duplicates = phone.duplicates(collection, typed.collect())?;
+    let mut answer = json::saved(&phone.create(collection, values)?);
+    if let Some(answer) = answer.as_object_mut() {
+        answer.insert("duplicates".into(), duplicates.iter().map(json::row).collect());
+    }
+    Ok(answer)
 }
 
 /// The fields over what is shown now, as a form that was just opened would send them.
