@@ -143,6 +143,10 @@ identifier!(
     GridId, 16
 );
 identifier!(
+    /// A unit of the organisation tree: district, street, area, community, department.
+    UnitId, 16
+);
+identifier!(
     /// Why a change was made: one save by a user. It survives when the change is authored again.
     IntentId, 16
 );
@@ -171,7 +175,7 @@ identifier!(
     BlobHash, 32
 );
 
-made_on_the_spot!(RecordId, IntentId, DeviceId, UserId, GridId, GrantId, TicketId, BatchId);
+made_on_the_spot!(RecordId, IntentId, DeviceId, UserId, GridId, UnitId, GrantId, TicketId, BatchId);
 
 #[cfg(test)]
 mod tests {

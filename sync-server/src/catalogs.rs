@@ -22,6 +22,11 @@ impl Catalogs {
         self.0.last().map_or(0, |catalog| catalog.version)
     }
 
+    /// The newest version.
+    pub fn newest_catalog(&self) -> Option<&Catalog> {
+        self.0.last()
+    }
+
     fn all(&self, collection: &str) -> impl Iterator<Item = &Collection> {
         self.0.iter().rev().filter_map(move |catalog| catalog.collection(collection))
     }

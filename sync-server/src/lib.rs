@@ -12,6 +12,7 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod events;
+pub mod import;
 pub mod ingest;
 pub mod keys;
 pub mod log;

@@ -13,6 +13,8 @@ use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
 use gridpass_server::clock::Clock;
 use gridpass_server::db::{AssignmentRow, Principal};
+use gridpass_server::import::tree::tree;
+use gridpass_server::import::{self, Mapping};
 use gridpass_server::keys::random;
 use gridpass_server::router::router;
 use gridpass_server::serve::serve;
@@ -42,6 +44,27 @@ enum Command {
     /// Phones.
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Take in workbooks and CSV files: addresses, houses, people, organisations, lifts.
+    Import {
+        /// The mapping: which sheet is which collection, which column which field.
+        #[arg(long)]
+        mapping: PathBuf,
+        /// Only this sheet.
+        #[arg(long)]
+        sheet: Option<String>,
+        /// Look at everything and write nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Whose numbers the keys of the sheets are: two offices that both count from 1 need two names.
+        #[arg(long)]
+        space: Option<String>,
+        /// The code of the grid of rows that name none.
+        #[arg(long)]
+        grid: Option<String>,
+        /// The files, in any order.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// The collections, as files.
     #[command(subcommand)]
     Catalog(cli::catalog::CatalogCommand),
@@ -86,6 +109,11 @@ enum GridCommand {
         code: String,
         /// The name that is shown.
         name: String,
+    },
+    /// Make the units and grids of a sheet with the columns 级别, 编码, 名称, 上级编码.
+    Import {
+        /// The CSV file or workbook.
+        file: PathBuf,
     },
 }
 
@@ -148,6 +176,17 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             let id = GridId::new(now_ms, random()?);
             app.db.add_grid(now_ms, id, &[], &code, &name)?;
             println!("{id}");
+        }
+        Command::Grid(GridCommand::Import { file }) => {
+            let made = tree(&app, &file)?;
+            println!("{} units and {} grids made", made.units, made.grids);
+        }
+        Command::Import { mapping, sheet, dry_run, space, grid, files } => {
+            let mapping = Mapping::read(&mapping)?;
+            let options = import::Options { sheet, space, grid, dry_run };
+            let summary = import::run(&app, &mapping, &options, &files, &mut |problem| println!("{problem}"))?;
+            print!("{summary}");
+            return Ok(if summary.refused() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Device(DeviceCommand::Code { login }) => {
             let user = user_of(&login)?;

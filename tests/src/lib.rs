@@ -1,4 +1,5 @@
 //! Stories, tools and data that prove GridPass: real phones and a real server together.
 
 pub mod chaos;
+pub mod street;
 pub mod world;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::catalog::Catalog;
-use gridpass_core::id::{BlobHash, RecordId};
+use gridpass_core::id::{BlobHash, IntentId, RecordId};
 use gridpass_core::record::{self, Built};
 use gridpass_core::sync::Event;
 use gridpass_core::wire::{BucketPage, ChangeRow, Cursor, Granted, Pack, PullAnswer, PullRequest, RowKind, Touched};
@@ -27,14 +27,25 @@ const KEEP_MS: i64 = 30 * 86_400_000;
 /// How often a sync starts a bucket again because its checksum differs.
 const MAX_RESTARTS: u32 = 2;
 
-/// What one page or pack did.
+/// What one page or pack did, and what it looks out for.
 #[derive(Default)]
 struct Taken {
+    /// The records with pending work.
+    pending: BTreeSet<RecordId>,
+    /// The intents that the server refused.
+    refused: BTreeSet<IntentId>,
     /// Records whose pending work has to be merged anew.
     touched: BTreeSet<RecordId>,
     /// Whether the database turned out to be a copy.
     forked: bool,
     catalog: bool,
+}
+
+impl Taken {
+    fn look_out(tx: &Transaction<'_>) -> store::Result<Self> {
+        let (pending, refused) = (pending::records(tx)?, quarantine::refused(tx)?);
+        Ok(Self { pending, refused, ..Self::default() })
+    }
 }
 
 impl Inner {
@@ -72,7 +83,7 @@ impl Inner {
         let now = self.now()?;
         let catalog = self.catalog();
         let (new_catalog, more) = self.store.write(|tx| {
-            let mut taken = Taken::default();
+            let mut taken = Taken::look_out(tx)?;
             if let Some(mut held) = bucket::get(tx, bucket)?.filter(|_| pack.bucket == *bucket) {
                 for touched in &pack.records {
                     self.take_record(tx, &catalog, Some(&held), RowKind::PUT, touched, &mut taken)?;
@@ -170,7 +181,7 @@ impl Inner {
         page: &BucketPage,
     ) -> store::Result<Option<Taken>> {
         let Some(mut held) = bucket::by_number(tx, page.number)? else { return Ok(None) };
-        let mut taken = Taken::default();
+        let mut taken = Taken::look_out(tx)?;
         let rows = page.rows.as_deref().unwrap_or_default();
         if rows.iter().any(|row| !matches!(row.kind, RowKind::CHANGE | RowKind::PUT | RowKind::REMOVE)) {
             tracing::error!(bucket = %held.bucket, "a row of an unknown kind: the bucket stops until the app is updated");
@@ -221,7 +232,7 @@ impl Inner {
         if request.whole.is_empty() {
             return Ok(());
         }
-        let mut taken = Taken::default();
+        let mut taken = Taken::look_out(tx)?;
         for touched in answer.whole.as_deref().unwrap_or_default() {
             if bucket::is_member(tx, touched.record)? {
                 self.take_record(tx, catalog, None, RowKind::PUT, touched, &mut taken)?;
@@ -245,6 +256,7 @@ impl Inner {
     ) -> store::Result<()> {
         let record = touched.record;
         let old = settled::get(tx, record)?;
+        let is_new = old.is_none() && !taken.pending.contains(&record);
         let epoch = match held {
             Some(held) => held.cursor.epoch,
             None => old.as_ref().map_or(0, |old| old.epoch),
@@ -262,22 +274,22 @@ impl Inner {
             }
         };
         let sum = record::checksum(record, settled.generation, &settled.heads);
-        bucket::set_checksum(tx, record, sum)?;
+        if !is_new {
+            bucket::set_checksum(tx, record, sum)?;
+        }
         if let Some(held) = held {
             bucket::add_member(tx, &held.bucket, record, sum, held.load)?;
         }
         taken.catalog |= settled.collection == CATALOG;
-        for row in &touched.changes {
-            if quarantine::arrived(tx, row.intent)? > 0 {
-                taken.touched.insert(record);
-            }
+        for row in touched.changes.iter().filter(|row| taken.refused.contains(&row.intent)) {
+            quarantine::arrived(tx, row.intent)?;
+            taken.touched.insert(record);
         }
-        let pending = pending::of_record(tx, record)?;
-        if pending.is_empty() {
+        if !taken.pending.contains(&record) {
             return project_settled(tx, catalog, record, &settled.collection, &settled.shown);
         }
         taken.touched.insert(record);
-        self.look_for_fork(tx, &pending, &touched.changes, taken)
+        self.look_for_fork(tx, &pending::of_record(tx, record)?, &touched.changes, taken)
     }
 
     /// An own place in the own count that another change took: the database was copied.

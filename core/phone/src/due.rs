@@ -1,6 +1,6 @@
 //! The visits that are due, as the home screen lists them.
 
-use gridpass_core::catalog::Day;
+use gridpass_core::codes::date::Date;
 use gridpass_core::id::RecordId;
 use gridpass_core::projection::{DueInputs, Visit, VisitState, next_due};
 use gridpass_core::record::plain;
@@ -35,7 +35,7 @@ pub struct DueView {
 impl Phone {
     /// The households whose next visit is due by today, in the order of their addresses.
     pub fn due(&self) -> Result<Vec<DueView>, ApiError> {
-        let today = Day::of_moment(self.inner.now()?.wall_ms);
+        let today = Date::in_china(self.inner.now()?.wall_ms);
         Ok(self.inner.store.read(|db| {
             let households = Select {
                 collection: Some("household".to_owned()),

@@ -1,7 +1,7 @@
 //! Enrolling, opening, locking.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32};
 use std::sync::{Arc, Mutex, RwLock};
 
 use gridpass_core::id::ChangeHash;
@@ -18,13 +18,11 @@ use crate::phone::{Inner, Phone};
 use crate::project::project;
 use crate::secrets::{self, DeviceKey, Enrolment};
 use crate::store::pending::{self, Pending, PendingState};
-use crate::store::{self, Store, StoreError, draft, meta};
+use crate::store::{self, DAMAGED, Store, StoreError, draft, meta};
 use crate::syncing::{self, Answered};
 use crate::transport::Request;
 
 const OUTBOX: &str = "outbox";
-/// A mark in the folder: the database was found damaged while it was open.
-const DAMAGED: &str = "phone.damaged";
 
 /// What enrolling needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +139,6 @@ impl Phone {
         let transport = host.connect.connect(&enrolment.url, &pin).map_err(syncing::no_answer)?;
         let catalog = RwLock::new(host.catalog.clone());
         let inner = Inner {
-            folder: folder.to_owned(),
             host,
             store,
             outbox: Mutex::new(outbox),
@@ -151,6 +148,7 @@ impl Phone {
             engine: tokio::sync::Mutex::new(Engine::default()),
             token: Mutex::new(None),
             untold_actor: AtomicBool::new(false),
+            ahead_ms: AtomicI64::new(0),
             restarts: AtomicU32::new(0),
             catalog,
             commits: tokio::sync::watch::Sender::new(0),
@@ -233,13 +231,6 @@ impl Inner {
             Ok(())
         })?;
         Ok(())
-    }
-
-    /// Remembers that the database is damaged, so that the next opening sets it aside.
-    pub(crate) fn mark_damaged(&self, error: &StoreError) {
-        if matches!(error, StoreError::Damaged { .. }) {
-            let _ = std::fs::write(self.folder.join(DAMAGED), b"");
-        }
     }
 }
 

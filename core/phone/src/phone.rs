@@ -1,8 +1,7 @@
 //! The phone an app holds: its parts, and what they share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use gridpass_core::catalog::{Catalog, CatalogSource};
@@ -26,7 +25,6 @@ pub struct Phone {
 
 /// What every part of the phone uses.
 pub(crate) struct Inner {
-    pub folder: PathBuf,
     pub host: Host,
     pub store: Store,
     /// Locked only by who holds the store's writer, or by nobody else.
@@ -39,11 +37,20 @@ pub(crate) struct Inner {
     pub token: Mutex<Option<String>>,
     /// The server has not been told the actor the phone now writes as.
     pub untold_actor: AtomicBool,
+    /// How far the phone's clock is before the server's, in milliseconds, as the last answer told.
+    pub ahead_ms: AtomicI64,
     /// How often this sync started a bucket again because its checksum differed.
     pub restarts: AtomicU32,
     pub catalog: RwLock<Arc<Catalog>>,
     /// Counts commits, so that live lists know when to look.
     pub commits: tokio::sync::watch::Sender<u64>,
+}
+
+impl Phone {
+    /// The catalog in use.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.catalog()
+    }
 }
 
 /// The clocks at one moment.

@@ -83,9 +83,10 @@ impl Projection<'_> {
             review: review(&values),
         };
         let search = form.map_or_else(String::new, |form| projection::search_text(catalog, form, &values, &records));
-        let old = view::get(db, self.record)?;
-        view::put(db, &Projected { row: &row, shown: stored, links: &links(&values), search: &search })?;
-        let renamed = old.is_none_or(|old| (old.title, old.short) != (row.title, row.short));
+        let old = view::get_numbered(db, self.record)?;
+        let known = old.as_ref().map(|(number, _)| *number);
+        view::put(db, &Projected { row: &row, known, shown: stored, links: &links(&values), search: &search })?;
+        let renamed = old.is_none_or(|(_, old)| (old.title, old.short) != (row.title, row.short));
         if renamed && depth > 0 { rename_dependents(db, catalog, self.record, depth - 1) } else { Ok(()) }
     }
 }

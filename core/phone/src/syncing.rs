@@ -70,7 +70,10 @@ impl Phone {
                         return Err(ApiError::of_sync(failure, &code, finish.next_sync_after_ms));
                     }
                     let now = inner.now()?;
-                    inner.store.write(|tx| meta::put(tx, meta::SYNCED_MS, &now.wall_ms))?;
+                    inner.store.write(|tx| {
+                        meta::put(tx, meta::SYNCED_MS, &now.wall_ms)?;
+                        meta::put(tx, meta::AHEAD_MS, &inner.ahead_ms.load(Ordering::Relaxed))
+                    })?;
                     let unsent = inner.store.read(unsent)?;
                     return Ok(SyncReport {
                         complete: finish.outcome == Outcome::UpToDate && unsent == 0,
@@ -157,7 +160,6 @@ pub(crate) fn answered<T: for<'b> Decode<'b, ()>>(response: &Response, limit: us
 impl Inner {
     /// What a failure of the phone's own storage does to a sync.
     fn stopped(&self, error: &StoreError) -> Stop {
-        self.mark_damaged(error);
         tracing::error!(%error, "a sync stopped at the phone's storage");
         Stop { failure: Failure::Storage, code: "sync".to_owned() }
     }
@@ -171,9 +173,8 @@ impl Inner {
         let token = locked(&self.token).clone();
         let response = self.transport.send(Request { path: path.to_owned(), body, token, limit }).await?;
         if let Some(server_ms) = response.server_ms {
-            let ahead = self.host.clock.wall_ms().unwrap_or(server_ms).saturating_sub(server_ms);
-            let stored = self.store.write(|tx| meta::put(tx, meta::AHEAD_MS, &ahead));
-            stored.map_err(|error| self.stopped(&error))?;
+            let ahead_ms = self.host.clock.wall_ms().unwrap_or(server_ms).saturating_sub(server_ms);
+            self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
         }
         Ok(response)
     }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::code_check::code_check;
 use super::collection::{Collection, Level, OneOf};
-use super::date::Day;
 use super::field::{Field, FieldType, Policy, Required};
 use super::rule::{Bindings, Expression, Judge, RuleFacts, elements};
 use super::table::{ChildForm, CodeTable, PartForm};
 use super::text::Text;
 use super::{Catalog, form};
+use crate::codes::Date;
 use crate::{Value, Values};
 
 /// Something to say about a record. It holds words of the catalog only, never a value of the record.
@@ -47,7 +47,7 @@ impl Collection {
         let mut run = Run {
             collection: self,
             values,
-            today: Day::of_moment(facts.now_ms()),
+            today: Date::in_china(facts.now_ms()),
             judge: Judge::new(&bindings, facts),
             findings: Vec::new(),
             malformed: BTreeSet::new(),
@@ -108,7 +108,7 @@ pub fn filled(field: &Field, values: &Values) -> bool {
 struct Run<'a> {
     collection: &'a Collection,
     values: &'a Values,
-    today: Day,
+    today: Date,
     judge: Judge<'a>,
     findings: Vec<Finding>,
     /// Keys whose value has not even its form: nothing more is said about them.

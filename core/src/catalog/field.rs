@@ -293,7 +293,7 @@ pub struct Field {
     pub scan: bool,
     /// A text that must not hold numbers of people; how serious it is when it does.
     pub impersonal: Option<Level>,
-    /// The code check its value must pass, see [`super::code_check::CHECKS`].
+    /// The code check its value must pass, see [`super::CHECKS`].
     pub check: Option<String>,
     /// A position is taken as imprecise beyond so many metres, unless picked on the map.
     pub max_accuracy_m: Option<u32>,

@@ -5,11 +5,11 @@ use std::fmt;
 use serde_json::Value as Json;
 
 use super::collection::Collection;
-use super::date::Day;
 use super::field::{Field, FieldType};
 use super::key::{self, KeyPart};
 use super::table::{ChildForm, ChildPart, PartForm};
 use crate::Value;
+use crate::codes::Date;
 use crate::value::MAX_INT;
 
 /// An answer or a fact is at most this many characters.
@@ -123,7 +123,7 @@ pub(super) fn whole(field: &Field, value: &Value, write_once: bool) -> Checked {
         (FieldType::Text { max, multiline }, Value::Str(text)) => written(text, *max, *multiline),
         (FieldType::Int { .. }, Value::Int(_)) | (FieldType::Bool, Value::Bool(_)) => Ok(()),
         (FieldType::Dec { .. }, Value::Str(text)) => ensure(is_decimal(text), "bad_decimal"),
-        (FieldType::Date, Value::Str(text)) => ensure(Day::parse(text).is_some(), "bad_date"),
+        (FieldType::Date, Value::Str(text)) => ensure(text.parse::<Date>().is_ok(), "bad_date"),
         (FieldType::Ts, Value::Int(moment)) => ensure((0..=MAX_MOMENT).contains(moment), "bad_time"),
         (FieldType::Code { .. }, Value::Str(text)) => ensure(is_code(text), "bad_code"),
         (FieldType::Division { digits }, Value::Str(text)) => ensure(is_division(text, *digits), "bad_division"),
@@ -223,7 +223,8 @@ fn position(text: &str) -> Checked {
         && number_part(&parts, "lat_e7", -900_000_000, 900_000_000) == Some(true)
         && number_part(&parts, "lon_e7", -1_800_000_000, 1_800_000_000) == Some(true)
         && text_part(&parts, "crs", |crs| COORDINATE_SYSTEMS.contains(&crs)) == Some(true)
-        && number_part(&parts, "acc_cm", 0, 1_000_000_000) != Some(false)
+        && (parts.get("acc_cm").is_some_and(Json::is_null) // the radius is not known
+            || number_part(&parts, "acc_cm", 0, 1_000_000_000) != Some(false))
         && number_part(&parts, "fixed_at", 0, MAX_MOMENT) != Some(false)
         && text_part(&parts, "provider", is_code) != Some(false)
         && parts.get("mock").is_none_or(Json::is_boolean);
@@ -258,7 +259,7 @@ fn child(text: &str, known: &[ChildPart]) -> Checked {
         let good = match (&part.form, value) {
             (PartForm::Text { max }, Json::String(text)) => written(text, *max, false).is_ok(),
             (PartForm::Code(_), Json::String(text)) => is_code(text),
-            (PartForm::Date, Json::String(text)) => Day::parse(text).is_some(),
+            (PartForm::Date, Json::String(text)) => text.parse::<Date>().is_ok(),
             (PartForm::Int, Json::Number(_)) | (PartForm::Bool, Json::Bool(_)) => true,
             _ => false,
         };

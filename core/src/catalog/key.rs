@@ -44,8 +44,9 @@ impl KeyForm<'_> {
     }
 }
 
-/// Whether a key has the form of §1 of the sync design: one to three segments of `[a-z0-9_.-]{1,40}` joined by `/`, at
-/// most [`MAX_KEY`] bytes; under `s/` anything without control characters up to [`MAX_SERVER_KEY`] bytes.
+/// Whether a key has the form of a record's key (`docs/sync.md`, "Record"): one to three segments of
+/// `[a-z0-9_.-]{1,40}` joined by `/`, at most [`MAX_KEY`] bytes; under `s/` anything without control characters up to
+/// [`MAX_SERVER_KEY`] bytes.
 pub fn well_formed(key: &str) -> bool {
     if let Some(rest) = key.strip_prefix("s/") {
         return !rest.is_empty() && key.len() <= MAX_SERVER_KEY && !key.chars().any(char::is_control);

@@ -13,9 +13,8 @@
 
 mod built_in;
 mod check;
-pub mod code_check;
+mod code_check;
 mod collection;
-mod date;
 mod error;
 mod field;
 mod form;
@@ -39,8 +38,8 @@ use std::sync::Arc;
 
 pub use crate::bucket::BucketClass;
 pub use check::{Finding, ended, filled};
+pub use code_check::{CHECKS, CodeFinding, code_check};
 pub use collection::{Collection, Duplicate, DuplicateScope, Level, OneOf, Review, ReviewOn, Rule};
-pub use date::Day;
 pub use error::CatalogError;
 pub use field::{Field, FieldType, Policy, Required, Search, Sens, TypeName};
 pub use form::{FieldError, MAX_ANSWER, MAX_FACT, Shape};

@@ -16,9 +16,9 @@ use cel::parser::PrattParser;
 use cel::{Context, Env, ExecutionError};
 
 use super::collection::Collection;
-use super::date::Day;
 use super::field::{Field, FieldType, Policy};
 use super::table::{ChildForm, CodeTable};
+use crate::codes::Date;
 use crate::{Value, Values};
 
 /// An expression is at most this many bytes.
@@ -268,11 +268,13 @@ static ENVIRONMENT: LazyLock<Arc<Env>> =
 impl<'a> Judge<'a> {
     pub fn new(bindings: &'a Bindings<'a>, facts: &'a dyn RuleFacts) -> Self {
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        let today = Day::of_moment(bindings.now_ms);
+        let today = Date::in_china(bindings.now_ms);
         // A name taken by the standard library would be refused; `age` and `days_until` are not.
-        let _ = context.add_function("age", move |text: Arc<String>| day(&text).map(|day| day.years_until(today)));
-        let _ = context
-            .add_function("days_until", move |text: Arc<String>| day(&text).map(|day| day.number() - today.number()));
+        let _ = context.add_function("age", move |text: Arc<String>| {
+            day(&text).map(|day| day.age_on(today).map_or(-1, i64::from))
+        });
+        let _ =
+            context.add_function("days_until", move |text: Arc<String>| day(&text).map(|day| today.days_until(day)));
         context.set_variable_resolver(bindings);
         Self { context, facts, known: BTreeSet::new() }
     }
@@ -340,7 +342,7 @@ impl VariableResolver for Bindings<'_> {
         match variable {
             "now" => return Some(CowVal::owned(CelInt::from(self.now_ms))),
             "today" => {
-                let today = Day::of_moment(self.now_ms).to_string();
+                let today = Date::in_china(self.now_ms).to_string();
                 return Some(CowVal::owned(CelString::from(today)));
             }
             _ => {}
@@ -361,8 +363,8 @@ pub(super) fn elements<'a>(values: &'a Values, key: &str) -> impl Iterator<Item 
         .map_while(move |(name, value)| name.strip_prefix(prefix.as_str()).map(|element| (element, value)))
 }
 
-fn day(text: &str) -> Result<Day, ExecutionError> {
-    Day::parse(text).ok_or_else(|| ExecutionError::function_error("day", "not a day"))
+fn day(text: &str) -> Result<Date, ExecutionError> {
+    text.parse().map_err(|_| ExecutionError::function_error("day", "not a day"))
 }
 
 fn scalar_text(text: &str) -> CowVal<'_, '_> {

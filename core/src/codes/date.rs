@@ -38,6 +38,11 @@ impl DateError {
 }
 
 impl Date {
+    /// The first day there is.
+    pub const FIRST: Self = Self { year: 1, month: 1, day: 1 };
+    /// The last day there is.
+    pub const LAST: Self = Self { year: 9999, month: 12, day: 31 };
+
     /// A day by its numbers; [`DateError::Calendar`] where the calendar has none.
     pub fn new(year: u16, month: u8, day: u8) -> Result<Self, DateError> {
         let valid =
@@ -68,9 +73,14 @@ impl Date {
         Self::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?).ok()
     }
 
-    /// The day in China (UTC+8 everywhere) at a time in milliseconds since 1970 UTC; none outside the years 1 to 9999.
-    pub fn in_china(unix_ms: i64) -> Option<Self> {
-        Self::from_days(unix_ms.checked_add(8 * 3_600_000)?.div_euclid(86_400_000))
+    /// The day in China (UTC+8 everywhere) at a time in milliseconds since 1970 UTC, held within the years 1 to 9999.
+    pub fn in_china(unix_ms: i64) -> Self {
+        Self::nearest(unix_ms.saturating_add(8 * 3_600_000).div_euclid(86_400_000))
+    }
+
+    /// The day `days` after 1970-01-01 (before it, if negative), held within the years 1 to 9999.
+    pub fn nearest(days: i64) -> Self {
+        Self::from_days(days).unwrap_or(if days < 0 { Self::FIRST } else { Self::LAST })
     }
 
     /// The year, 1 to 9999.
@@ -199,9 +209,9 @@ mod tests {
 
     #[test]
     fn the_day_in_china_begins_eight_hours_before_the_day_in_greenwich() {
-        assert_eq!(Date::in_china(1_735_660_799_999), Some(date("2024-12-31")));
-        assert_eq!(Date::in_china(1_735_660_800_000), Some(date("2025-01-01")));
-        assert_eq!(Date::in_china(i64::MAX), None);
+        assert_eq!(Date::in_china(1_735_660_799_999), date("2024-12-31"));
+        assert_eq!(Date::in_china(1_735_660_800_000), date("2025-01-01"));
+        assert_eq!((Date::in_china(i64::MIN), Date::in_china(i64::MAX)), (Date::FIRST, Date::LAST));
     }
 
     #[test]

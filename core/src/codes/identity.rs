@@ -48,11 +48,11 @@ impl IdKind {
     /// The stable code stored in records.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Resident => "resident",
-            Self::HkMoTwResidence => "hk_mo_tw_residence",
-            Self::ForeignResidence => "foreign_residence",
-            Self::HkMoTravel => "hk_mo_travel",
-            Self::TwTravel => "tw_travel",
+            Self::Resident => "resident_id",
+            Self::HkMoTwResidence => "hmt_residence_permit",
+            Self::ForeignResidence => "foreign_pr_card",
+            Self::HkMoTravel => "hk_macao_permit",
+            Self::TwTravel => "taiwan_permit",
             Self::ChinesePassport => "passport_cn",
             Self::ForeignPassport => "passport",
             Self::Disability => "disability",

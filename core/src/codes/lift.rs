@@ -21,9 +21,9 @@ impl EquipScheme {
     /// The stable tag stored beside a code.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Equipment17 => "equipment17",
-            Self::Registration20 => "registration20",
-            Self::Legacy21 => "legacy21",
+            Self::Equipment17 => "equip_17",
+            Self::Registration20 => "reg_20",
+            Self::Legacy21 => "reg_21",
         }
     }
 

@@ -166,8 +166,7 @@ impl FromStr for Labelled {
 
 impl fmt::Display for Labelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bar = if self.label.is_empty() { "" } else { "|" };
-        write!(f, "{}{bar}{}", self.phone, self.label)
+        write!(f, "{}|{}", self.phone, self.label)
     }
 }
 
@@ -332,7 +331,7 @@ mod tests {
     fn values_name_whose_number_it_is() {
         let value: Labelled = "139 0000 0001| 女儿 ".parse().unwrap();
         assert_eq!((value.label.as_str(), value.to_string().as_str()), ("女儿", "13900000001|女儿"));
-        assert_eq!("13900000001|".parse::<Labelled>().unwrap().to_string(), "13900000001");
+        assert_eq!("13900000001|".parse::<Labelled>().unwrap().to_string(), "13900000001|");
         let error = |value: &str| value.parse::<Labelled>().unwrap_err().code();
         assert_eq!(error("13900000001|a|b"), "label");
         assert_eq!(error(&format!("13900000001|{}", "女".repeat(21))), "label");

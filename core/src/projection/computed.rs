@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::Day;
+use crate::codes::Date;
 use crate::{Value, Values};
 
 /// What a visit says about others, read from its record.
@@ -155,19 +155,19 @@ pub struct DueInputs {
 }
 
 /// The day the next visit is due and why: the earliest of all, on one day the more binding.
-pub fn next_due(inputs: &DueInputs) -> (Day, DueReason) {
+pub fn next_due(inputs: &DueInputs) -> (Date, DueReason) {
     let routine = match inputs.last_met {
-        Some(met) => Day::of_moment(met).number().saturating_add(inputs.interval_days),
-        None => Day::of_moment(inputs.known_since).number(),
+        Some(met) => Date::in_china(met).days().saturating_add(inputs.interval_days),
+        None => Date::in_china(inputs.known_since).days(),
     };
-    let day = |moment: Option<i64>, reason| moment.map(|moment| (Day::of_moment(moment).number(), reason));
+    let day = |moment: Option<i64>, reason| moment.map(|moment| (Date::in_china(moment).days(), reason));
     let others = [
         day(inputs.task_due, DueReason::Task),
         day(inputs.agreed_at, DueReason::Agreed),
         day(inputs.campaign_due, DueReason::Campaign),
     ];
     let (number, reason) = others.into_iter().flatten().fold((routine, DueReason::Routine), Ord::min);
-    (Day::of_number(number), reason)
+    (Date::nearest(number), reason)
 }
 
 /// The last answer to a question about `target`, for example whether the labels of a lift are in place.

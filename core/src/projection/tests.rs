@@ -327,7 +327,7 @@ fn what_was_agreed_holds_until_the_next_visit() {
 fn the_earliest_reason_decides_when_a_visit_is_due() {
     let due = |inputs: DueInputs| {
         let (day, reason) = next_due(&DueInputs { interval_days: 90, ..inputs });
-        (day.number(), reason.as_str())
+        (day.days(), reason.as_str())
     };
     let met = DueInputs { last_met: Some(10 * DAY), ..DueInputs::default() };
     assert_eq!(due(met), (100, "routine"));

@@ -1,7 +1,8 @@
 //! What a record is called.
 
 use super::{MAX_DEPTH, Records};
-use crate::catalog::{Catalog, Collection, Day, Field, FieldType, Pick, PickPart, Piece, Template, Text};
+use crate::catalog::{Catalog, Collection, Field, FieldType, Pick, PickPart, Piece, Template, Text};
+use crate::codes::Date;
 use crate::{Value, Values};
 
 /// What is written into addresses where a building has no number or no unit: it stands for nothing.
@@ -28,7 +29,7 @@ pub fn shown(catalog: &Catalog, field: &Field, values: &Values) -> Text {
         (FieldType::Code { table, .. }, Value::Str(code)) => {
             table.item(code).map_or_else(|| Text::new(code.as_str(), code.as_str()), |item| item.label.clone())
         }
-        (FieldType::Ts, Value::Int(moment)) => same(Day::of_moment(*moment).to_string()),
+        (FieldType::Ts, Value::Int(moment)) => same(Date::in_china(*moment).to_string()),
         (_, Value::Str(text)) => same(text.clone()),
         (_, Value::Int(number)) => same(number.to_string()),
         (_, Value::Bool(flag)) => catalog.text(if *flag { "yes" } else { "no" }).cloned().unwrap_or_default(),

@@ -7,20 +7,17 @@ use std::collections::BTreeSet;
 
 use super::change::{Built, Change};
 use super::document::{Document, State};
-use super::request::REQUEST;
+use super::request::{REQUEST, SERVER};
+use crate::catalog::well_formed;
 use crate::id::{ActorId, ChangeHash, TicketId};
 use crate::value::{MAX_INT, Value};
 use crate::wire::{self, PushItem, Reason};
 
-/// The longest key, in bytes.
-pub const MAX_KEY_BYTES: usize = 96;
 /// The most changes a change may be made on.
 pub const MAX_DEPS: usize = 64;
 /// The most changes side by side in a record. Half of [`MAX_DEPS`], so that whoever writes next can still name them
 /// all, with the own pending ones; a change beyond is to be made again on top of those that stand.
 pub const MAX_HEADS: usize = MAX_DEPS / 2;
-/// The prefix of keys that only the server writes.
-pub const SERVER: &str = "s/";
 
 /// The operation counters that Automerge can hold; it panics when it reads others.
 const COUNTERS: std::ops::RangeInclusive<u64> = 1..=u32::MAX as u64;
@@ -70,15 +67,6 @@ pub enum Refusal {
     StaleGeneration(u32),
     /// Its place in the actor's count is taken by another change.
     ActorFork,
-}
-
-/// Whether a key has the form of a key: one to three segments of `[a-z0-9_.-]{1,40}`, at most 96 bytes.
-pub fn is_key(key: &str) -> bool {
-    let segment = |segment: &str| {
-        (1..=40).contains(&segment.len())
-            && segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-'))
-    };
-    key.len() <= MAX_KEY_BYTES && (1..=3).contains(&key.split('/').count()) && key.split('/').all(segment)
 }
 
 /// How many bytes the keys written by devices hold in a record.
@@ -157,7 +145,7 @@ fn limits(item: &PushItem, actors: &[ActorId]) -> Result<Change, Refusal> {
     let mut keys = BTreeSet::new();
     for put in &change.puts {
         let at = |code| Refusal::Rejected(Reason::at(code, &put.key));
-        if !is_key(&put.key) {
+        if !well_formed(&put.key) {
             return Err(rejected("key_form"));
         }
         if put.key.starts_with(SERVER) {

@@ -5,12 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{SERVER, is_key};
+use crate::catalog::well_formed;
 use crate::id::IntentId;
 use crate::value::Value;
 
 /// The prefix of request keys.
 pub const REQUEST: &str = "t/";
+/// The prefix of keys that only the server writes.
+pub const SERVER: &str = "s/";
 /// The prefix of rulings.
 pub const RULING: &str = "s/v/";
 
@@ -62,7 +64,7 @@ impl Request {
     /// Reads the value under a request key. A device wrote it, so it may ask for nothing that a device may not write: a
     /// key of another form or of the server is no request.
     pub fn read(value: &Value) -> Result<Self, UnknownRequest> {
-        let may_be_asked = |request: &Self| is_key(request.key()) && !request.key().starts_with(SERVER);
+        let may_be_asked = |request: &Self| well_formed(request.key()) && !request.key().starts_with(SERVER);
         let request = value.as_str().and_then(|text| serde_json::from_str(text).ok());
         request.filter(may_be_asked).ok_or(UnknownRequest)
     }

@@ -81,6 +81,11 @@ pub fn pack<T: Encode<()>>(message: &T) -> Vec<u8> {
 
 /// Unpacks and decodes a message whose unpacked form has at most `limit` bytes.
 pub fn unpack<T: for<'b> Decode<'b, ()>>(bytes: &[u8], limit: usize) -> Result<T, WireError> {
+    let announced = zstd::zstd_safe::get_frame_content_size(bytes)
+        .map_err(|_| WireError::Malformed("not a compressed message".into()))?;
+    if announced.is_some_and(|size| size > limit as u64) {
+        return Err(WireError::TooLarge { limit });
+    }
     let unpacked = zstd::bulk::decompress(bytes, limit).map_err(|_| WireError::TooLarge { limit })?;
     decode(&unpacked)
 }

@@ -106,7 +106,7 @@ fn items_beyond_the_limits(world: &World) -> Vec<Forgery> {
             rejected("deps"),
         ),
     ];
-    for key in ["", "/", "phone/", "/phone", "a//b", "a/b/c/d", "Phone", "电话", "pho ne", "phone\0", "f+", "s/A"] {
+    for key in ["", "/", "phone/", "/phone", "a//b", "a/b/c/d", "Phone", "电话", "pho ne", "phone\0", "f+"] {
         forgeries.push(forgery(&format!("the key {key:?}"), with_key(key), rejected("key_form")));
     }
     for number in [(1 << 53) + 1, -(1 << 53) - 1, i64::MAX, i64::MIN] {

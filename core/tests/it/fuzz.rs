@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use gridpass_core::Value;
+use gridpass_core::catalog::well_formed;
 use gridpass_core::id::{ActorId, ChangeHash};
-use gridpass_core::record::check::{KeyRule, Refusal, device_bytes, is_key};
+use gridpass_core::record::check::{KeyRule, Refusal, device_bytes};
 use gridpass_core::record::request::{REQUEST, Request, Ruling};
 use gridpass_core::record::{Change, OpId, Put};
 use gridpass_core::seal::{OpeningKey, SealError, SecretKey, SigningKey, seal_to, verify};
@@ -246,7 +247,7 @@ fn is_honest(item: &PushItem, actors: &[ActorId]) -> bool {
         && in_range(item.intent.at_ms)
         && keys.len() == change.puts.len()
         && change.puts.iter().all(|put| {
-            is_key(&put.key)
+            well_formed(&put.key)
                 && !put.key.starts_with("s/")
                 && !matches!(put.value, Value::Int(number) if !in_range(number))
                 && put.pred.len() == stood(&put.key).len()
@@ -339,7 +340,7 @@ proptest! {
         drop(Ruling::read(&Value::Str(text)));
         for request in [Request::Resolve { key: key.clone(), value, seen: vec!["00".into()] }, Request::Still { key }] {
             let honest = request.entry(Default::default());
-            prop_assert_eq!(Request::read(&honest.1).is_ok(), is_key(request.key()) && !request.key().starts_with("s/"));
+            prop_assert_eq!(Request::read(&honest.1).is_ok(), well_formed(request.key()) && !request.key().starts_with("s/"));
             let damaged = damaged(honest.1.as_str().unwrap().as_bytes(), &damage);
             let Ok(read) = Request::read(&Value::Str(String::from_utf8_lossy(&damaged).into_owned())) else { continue };
             let (entry, text) = read.entry(Default::default());

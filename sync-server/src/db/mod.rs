@@ -10,9 +10,9 @@ use std::path::Path;
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{
-    ActorId, BlobHash, ChangeHash, DeviceId, GrantId, GridId, IntentId, RecordId, TicketId, UserId,
+    ActorId, BlobHash, ChangeHash, DeviceId, GrantId, GridId, IntentId, RecordId, TicketId, UnitId, UserId,
 };
-use gridpass_core::wire::{BucketCursor, ChangeRow, Cursor, Nonce, PackRef, Reason, Role, Row, Touched};
+use gridpass_core::wire::{BucketCursor, ChangeRow, Cursor, IntentKind, Nonce, PackRef, Reason, Role, Row, Touched};
 
 use crate::log::{Audit, Commit, Outcome};
 
@@ -161,6 +161,8 @@ pub struct ChangeMeta {
     pub row: ChangeRow,
     /// The writer.
     pub actor: ActorId,
+    /// What kind of act it was.
+    pub intent_kind: IntentKind,
 }
 
 /// A phone.
@@ -200,6 +202,21 @@ impl AssignmentRow {
     }
 }
 
+/// A unit of the organisation tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitRow {
+    /// Its name in the system.
+    pub id: UnitId,
+    /// What it is: `district`, `street`, `area`, `community`.
+    pub kind: String,
+    /// The unit above.
+    pub parent: Option<UnitId>,
+    /// Its code, unique.
+    pub code: String,
+    /// The name that is shown.
+    pub name: String,
+}
+
 /// Why an enrolment code is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnrolRefusal {
@@ -207,6 +224,8 @@ pub enum EnrolRefusal {
     UnknownOrExpired,
     /// Another phone has used it.
     Used,
+    /// The phone's key belongs to another user's enrolment or to one that was revoked.
+    KeyTaken,
 }
 
 /// An enrolment that was made or had been made before with the same code and key.
@@ -305,6 +324,14 @@ pub trait Database: Send + Sync {
     /// Looks up what the checks of a push need, in one read.
     fn push_facts(&self, principal: &Principal, now_ms: i64, items: &[ItemRef]) -> Result<PushFacts, DbError>;
 
+    /// The homes of those of the records that exist.
+    fn homes(
+        &self,
+        principal: &Principal,
+        now_ms: i64,
+        records: &[RecordId],
+    ) -> Result<BTreeMap<RecordId, Bucket>, DbError>;
+
     /// The last row of each of the buckets that exist.
     fn heads(&self, principal: &Principal, now_ms: i64, buckets: &[Bucket]) -> Result<BTreeMap<Bucket, u64>, DbError>;
 
@@ -363,6 +390,12 @@ pub trait Database: Send + Sync {
 
     /// The user with a login.
     fn user_by_login(&self, principal: &Principal, now_ms: i64, login: &str) -> Result<Option<UserId>, DbError>;
+
+    /// Makes a unit of the organisation tree, from now on.
+    fn add_unit(&self, now_ms: i64, unit: &UnitRow) -> Result<(), DbError>;
+
+    /// The unit with a code.
+    fn unit_by_code(&self, principal: &Principal, now_ms: i64, code: &str) -> Result<Option<UnitId>, DbError>;
 
     /// Makes a grid.
     fn add_grid(&self, now_ms: i64, id: GridId, unit: &[u8], code: &str, name: &str) -> Result<(), DbError>;

@@ -116,6 +116,13 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// Whether an actor is the office, of this epoch or an earlier one.
+    fn is_office(&self, actor: &ActorId) -> bool {
+        self.authors.values().any(|author| author.role == Role::OFFICE && author.actor == *actor)
+    }
+}
+
 /// An item that passed every check, and where it goes.
 struct Judged {
     checked: Checked,
@@ -252,7 +259,7 @@ impl Pusher<'_> {
         if class == BucketClass::District || !self.rights.may_write(item.grant, home) {
             return Err(rejected("no_right"));
         }
-        let shown = shown_values(&checked.document.state(), |actor| *actor == self.office.office);
+        let shown = shown_values(&checked.document.state(), |actor| draft.is_office(actor));
         let mut notes = self.catalogs.findings(item.catalog_version, &collection, &plain(&shown), self.now_ms);
         if time::is_off(self.request, self.now_ms) {
             notes.push(Reason::new("clock_off"));
@@ -294,9 +301,6 @@ impl Pusher<'_> {
             corrected_ms,
             batch: Some(self.request.batch),
         };
-        let office = |actor: &ActorId| {
-            draft.authors.values().any(|author| author.role == Role::OFFICE && author.actor == *actor)
-        };
         let heads = document.heads();
         let write = RecordWrite {
             record: item.record,
@@ -306,7 +310,7 @@ impl Pusher<'_> {
             base: draft.base.take(),
             changes: std::iter::once(own).chain(followed.changes).collect(),
             heads: heads.clone(),
-            shown: shown_values(&document.state(), office),
+            shown: shown_values(&document.state(), |actor| draft.is_office(actor)),
             home,
             also: draft.facts.row.as_ref().map(|row| row.also.clone()).unwrap_or_default(),
             tickets: followed.tickets,

@@ -48,6 +48,7 @@ pub async fn enroll(
                 district: app.config.district.clone(),
             })),
             Err(EnrolRefusal::UnknownOrExpired) => Err(ApiError::Forbidden("code_unknown_or_expired")),
+            Err(EnrolRefusal::KeyTaken) => Err(ApiError::Forbidden("key_taken")),
             Err(EnrolRefusal::Used) => Err(ApiError::Forbidden("code_used")),
         }
     })

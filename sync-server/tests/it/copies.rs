@@ -46,6 +46,28 @@ fn the_same_file_opened_again_keeps_its_epoch() {
 }
 
 #[test]
+fn a_copy_from_before_an_earlier_restore_begins_a_new_epoch_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("yesterday");
+    let database = folder.path().join("gridpass.sqlite");
+    let mut epochs = Vec::new();
+    for _ in 0..3 {
+        let server = Server::open(folder.path());
+        epochs.push(server.app.db.epoch());
+        if !copy.exists() {
+            server.app.db.backup(&copy).unwrap();
+        }
+        let mut phone = server.enrol(1);
+        phone.save(&server, record(1), &mut Document::new(), &[("kind", "family".into())]);
+        drop(server);
+        std::fs::copy(&copy, &database).unwrap();
+    }
+    epochs.sort_unstable();
+    epochs.dedup();
+    assert_eq!(epochs.len(), 3);
+}
+
+#[test]
 fn phones_learn_what_a_backup_holds_and_nobody_comes_in_with_its_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::open(&folder.path().join("data"));

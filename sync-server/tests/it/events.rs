@@ -53,7 +53,7 @@ async fn a_phone_hears_of_its_buckets_once_whatever_happened_and_not_of_others()
     assert!(before.elapsed() >= Duration::from_millis(900), "not more than one a second: {:?}", before.elapsed());
 
     // A row of a grid that is not the phone's: nothing but the heartbeat.
-    let elsewhere = Server { app: server.app.clone(), grid: GridId([9; 16]) };
+    let elsewhere = Server { app: server.app.clone(), clock: server.clock.clone(), grid: GridId([9; 16]) };
     let mut three = elsewhere.enrol(3);
     save(&elsewhere, &mut three, 40);
     assert_eq!(three.start(&elsewhere).as_of.log_seq, 1);

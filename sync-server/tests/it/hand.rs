@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use gridpass_core::Value;
 use gridpass_core::bucket::Bucket;
@@ -19,20 +20,23 @@ use gridpass_server::{ingest, pull};
 
 pub const START_MS: i64 = 1_800_000_000_000;
 
-/// A server whose clock stands still.
+/// A server whose clock the test moves.
 pub struct Server {
     pub app: Arc<App>,
+    pub clock: Arc<AtomicI64>,
     pub grid: GridId,
 }
 
 impl Server {
     pub fn open(folder: &Path) -> Self {
-        let app = App::open(folder, |last| Clock::new(last, || START_MS)).unwrap();
+        let clock = Arc::new(AtomicI64::new(START_MS));
+        let shared = clock.clone();
+        let app = App::open(folder, |last| Clock::new(last, move || shared.load(Ordering::Relaxed))).unwrap();
         let grid = GridId::derived("grid", &[b"1"]);
         if app.db.grid_by_code(&Principal::SERVER, 0, "370212001001001").unwrap().is_none() {
             app.db.add_grid(START_MS, grid, &[], "370212001001001", "一网格").unwrap();
         }
-        Self { app: Arc::new(app), grid }
+        Self { app: Arc::new(app), clock, grid }
     }
 
     pub fn base(&self) -> Bucket {

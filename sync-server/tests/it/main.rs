@@ -1,4 +1,4 @@
-//! The server as its phones meet it, without the network: pushes, pulls, restores, damage.
+//! The server as its phones and offices meet it, without the network: pushes, pulls, imports, restores, damage.
 //!
 //! The modules say `cfg(test)` so that the lints know them as tests and let them unwrap.
 
@@ -16,6 +16,8 @@ mod hand;
 mod history;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod imports;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

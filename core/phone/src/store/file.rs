@@ -50,7 +50,7 @@ pub(super) fn reader(path: &Path, key: &SecretKey) -> Result<Connection> {
 fn unlock(connection: &Connection, key: &SecretKey) -> Result<()> {
     // Locked memory for every page would slow each read several times; the key itself is wiped by SQLCipher.
     connection.execute_batch(&format!(
-        "PRAGMA key = \"x'{}'\"; PRAGMA cipher_memory_security = OFF; PRAGMA temp_store = MEMORY;",
+        "PRAGMA cipher_log_level = NONE; PRAGMA key = \"x'{}'\"; PRAGMA cipher_memory_security = OFF; PRAGMA temp_store = MEMORY;",
         hex(key.expose())
     ))?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;

@@ -100,6 +100,9 @@ impl From<rusqlite::Error> for StoreError {
 
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 
+/// A mark in the folder: the database was found damaged while it was open.
+pub(crate) const DAMAGED: &str = "phone.damaged";
+
 /// How many idle readers are kept.
 const IDLE_READERS: usize = 3;
 
@@ -122,6 +125,25 @@ impl Store {
 
     /// Runs one transaction on the writer; an error undoes it.
     pub fn write<T>(&self, run: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.noting_damage(|| self.written(run))
+    }
+
+    /// Runs reads that all see the same moment.
+    pub fn read<T>(&self, run: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.noting_damage(|| self.seen(run))
+    }
+
+    /// Leaves a mark beside a database that turns out to be damaged: the next opening sets it aside.
+    fn noting_damage<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        let result = run();
+        if let Err(StoreError::Damaged { step }) = &result {
+            tracing::error!(step, "the database is damaged");
+            let _ = std::fs::write(self.path.with_file_name(DAMAGED), b"");
+        }
+        result
+    }
+
+    fn written<T>(&self, run: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut writer = locked(&self.writer);
         let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = run(&tx)?;
@@ -129,8 +151,7 @@ impl Store {
         Ok(result)
     }
 
-    /// Runs reads that all see the same moment.
-    pub fn read<T>(&self, run: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    fn seen<T>(&self, run: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let idle = locked(&self.readers).pop();
         let mut reader = match idle {
             Some(reader) => reader,

@@ -1,5 +1,7 @@
 //! Own changes: those that wait, those that were sent together, and those that are kept after they settled.
 
+use std::collections::BTreeSet;
+
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, BatchId, ChangeHash, GrantId, IntentId, RecordId, TicketId};
 use gridpass_core::record::edit::Edit;
@@ -160,6 +162,13 @@ pub fn reached(db: &Connection, bucket: &Bucket, epoch: u64, log_seq: u64) -> Re
 pub fn fallen_records(db: &Connection) -> Result<Vec<RecordId>> {
     let mut statement =
         db.prepare_cached("SELECT record FROM pending WHERE state = 2 GROUP BY record ORDER BY min(place)")?;
+    let rows = statement.query_map([], |row| id(row, 0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Every record with pending changes.
+pub fn records(db: &Connection) -> Result<BTreeSet<RecordId>> {
+    let mut statement = db.prepare_cached("SELECT DISTINCT record FROM pending")?;
     let rows = statement.query_map([], |row| id(row, 0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -1,5 +1,7 @@
 //! Work that is kept but not applied: what the server refused, and what needs its author.
 
+use std::collections::BTreeSet;
+
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{IntentId, RecordId, TicketId};
 use gridpass_core::record::edit::Edit;
@@ -117,6 +119,13 @@ pub fn has(db: &Connection, record: RecordId) -> Result<bool> {
 pub fn remove(db: &Connection, item: IntentId) -> Result<()> {
     db.prepare_cached("DELETE FROM quarantine WHERE id = ?1")?.execute([item.as_bytes().as_slice()])?;
     Ok(())
+}
+
+/// The intents of everything that the server refused.
+pub fn refused(db: &Connection) -> Result<BTreeSet<IntentId>> {
+    let mut statement = db.prepare_cached("SELECT intent FROM quarantine WHERE why = 0")?;
+    let rows = statement.query_map([], |row| id(row, 0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Takes away what the server refused under this intent: it was approved and has arrived.

@@ -61,6 +61,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ViewRow> {
 pub struct Projected<'a> {
     /// The row.
     pub row: &'a ViewRow,
+    /// The number of the row there is, see [`get_numbered`].
+    pub known: Option<i64>,
     /// What is shown, when changes are pending; without them the settled record says it.
     pub shown: Option<&'a ShownValues>,
     /// The records its keys name.
@@ -73,8 +75,7 @@ pub struct Projected<'a> {
 pub fn put(db: &Connection, projected: &Projected<'_>) -> Result<()> {
     let row = projected.row;
     let record = row.record.as_bytes().as_slice();
-    let known: Option<i64> =
-        db.prepare_cached("SELECT id FROM view WHERE record = ?1")?.query_row([record], |row| row.get(0)).optional()?;
+    let known = projected.known;
     let mut insert = db.prepare_cached(
         "INSERT INTO view (id, record, collection, title, short, sort, parent, ended, hidden, conflicts, review, shown)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
@@ -126,6 +127,13 @@ pub fn delete(db: &Connection, record: RecordId) -> Result<()> {
 pub fn get(db: &Connection, record: RecordId) -> Result<Option<ViewRow>> {
     let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM view v WHERE v.record = ?1"))?;
     Ok(statement.query_row([record.as_bytes().as_slice()], read).optional()?)
+}
+
+/// The row of a record with its number.
+pub fn get_numbered(db: &Connection, record: RecordId) -> Result<Option<(i64, ViewRow)>> {
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS}, v.id FROM view v WHERE v.record = ?1"))?;
+    let numbered = |row: &Row<'_>| Ok((row.get(10)?, read(row)?));
+    Ok(statement.query_row([record.as_bytes().as_slice()], numbered).optional()?)
 }
 
 /// What is shown of a record with its pending changes; none when nothing is pending.

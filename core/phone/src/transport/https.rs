@@ -158,7 +158,7 @@ fn http_date_ms(text: &str) -> Option<i64> {
     let (_, day, month, year, time, zone) =
         (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
     let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    let day = gridpass_core::catalog::Day::parse(&format!("{year}-{month:02}-{day}"))?.number();
+    let day = format!("{year}-{month:02}-{day}").parse::<gridpass_core::codes::Date>().ok()?.days();
     let mut clock = time.split(':').map(|part| part.parse::<i64>().ok());
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
     (zone == "GMT").then_some((((day * 24 + hour) * 60 + minute) * 60 + second) * 1000)

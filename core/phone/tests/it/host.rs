@@ -169,7 +169,7 @@ impl Handset {
     }
 }
 
-fn copy_files(from: &Path, to: &Path) {
+pub fn copy_files(from: &Path, to: &Path) {
     for file in std::fs::read_dir(from).unwrap() {
         let file = file.unwrap().path();
         std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();

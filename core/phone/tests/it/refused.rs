@@ -22,13 +22,16 @@ fn settled_person(server: &Server) -> (Handset, gridpass_core::id::RecordId) {
 fn a_refused_edit_is_kept_with_its_reason_and_later_edits_of_other_fields_go_on() {
     let server = Server::new();
     let (ann, person) = settled_person(&server);
-    server.rules(|rules| rules.refuse = Some("bad|本人".into()));
-    ann.save(person, vec![edit("phone/1", NOTHING, "bad|本人")]);
-    let later = ann.save(person, vec![edit("phone/2", NOTHING, "2|家人"), edit("phone/1", "bad|本人", "worse|本人")]);
+    server.rules(|rules| rules.refuse = Some("13900000008|本人".into()));
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000008|本人")]);
+    let later = ann.save(
+        person,
+        vec![edit("phone/2", NOTHING, "13900000002|家人"), edit("phone/1", "13900000008|本人", "13900000009|本人")],
+    );
     let report = ann.sync();
     assert_eq!(report.unsent, 0, "{report:?}");
 
-    assert_eq!(server.values(person, "phone/2"), ["2|家人".into()]);
+    assert_eq!(server.values(person, "phone/2"), ["13900000002|家人".into()]);
     assert_eq!(server.values(person, "phone/1"), []);
     assert_eq!(ann.value(person, "phone/1"), NOTHING, "the screen says what stands");
     let sent: Vec<_> = server.world().seen.pushes.iter().flat_map(|push| push.items.clone()).collect();
@@ -37,16 +40,16 @@ fn a_refused_edit_is_kept_with_its_reason_and_later_edits_of_other_fields_go_on(
     let inbox = ann.phone().inbox().unwrap();
     assert_eq!(inbox.len(), 2);
     assert_eq!((inbox[0].why, &inbox[0].reason), (InboxWhy::Rejected, &Reason::at("refused", "phone/1")));
-    assert_eq!(inbox[0].edits, [edit("phone/1", NOTHING, "bad|本人")]);
+    assert_eq!(inbox[0].edits, [edit("phone/1", NOTHING, "13900000008|本人")]);
     assert_eq!((inbox[1].why, inbox[1].reason.code.as_str()), (InboxWhy::NeedsYou, "seen_changed"));
-    assert_eq!(inbox[1].edits, [edit("phone/1", "bad|本人", "worse|本人")]);
+    assert_eq!(inbox[1].edits, [edit("phone/1", "13900000008|本人", "13900000009|本人")]);
     assert_ne!(Some(inbox[1].id), later.intent, "the rest waits under an intent of its own");
     assert_eq!(ann.phone().show(person).unwrap().row.state, RecordState::NeedsYou);
 
-    ann.phone().edit_and_resend(inbox[1].id, vec![edit("phone/1", NOTHING, "1|本人")]).unwrap();
+    ann.phone().edit_and_resend(inbox[1].id, vec![edit("phone/1", NOTHING, "13900000001|本人")]).unwrap();
     ann.phone().discard(inbox[0].id).unwrap();
     assert!(ann.sync().complete);
-    assert_eq!(server.values(person, "phone/1"), ["1|本人".into()]);
+    assert_eq!(server.values(person, "phone/1"), ["13900000001|本人".into()]);
     assert!(ann.phone().inbox().unwrap().is_empty());
     assert_eq!(ann.phone().state().unwrap().outbox, 0);
 }
@@ -58,7 +61,7 @@ fn a_refused_record_waits_whole_and_can_be_sent_again() {
     ann.sync();
     server.rules(|rules| rules.refuse = Some("坏名".into()));
     let person = ann.person("坏名");
-    ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     ann.sync();
     assert_eq!(server.changes(person), 0);
     let inbox = ann.phone().inbox().unwrap();
@@ -74,7 +77,7 @@ fn a_refused_record_waits_whole_and_can_be_sent_again() {
     ann.phone().edit_and_resend(inbox[1].id, inbox[1].edits.clone()).unwrap();
     assert!(ann.sync().complete);
     assert_eq!(server.values(person, "name"), ["好名".into()]);
-    assert_eq!(server.values(person, "phone/1"), ["1|本人".into()]);
+    assert_eq!(server.values(person, "phone/1"), ["13900000001|本人".into()]);
 }
 
 #[test]
@@ -85,10 +88,10 @@ fn work_behind_a_refused_item_waits_and_goes_when_it_is_given_up() {
     let other = ann.person("李四");
     ann.sync();
     server.rules(|rules| rules.instead = Some(("phone/1", Verdict::Rejected { ticket, reason: Reason::new("no") }, 1)));
-    ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     ann.sync();
     server.rules(|rules| rules.instead = Some(("phone/2", Verdict::BlockedBy { ticket }, 2)));
-    ann.save(other, vec![edit("phone/2", NOTHING, "2|本人")]);
+    ann.save(other, vec![edit("phone/2", NOTHING, "13900000002|本人")]);
     let report = ann.sync();
     assert!(!report.complete);
     assert_eq!(report.unsent, 1, "it waits");
@@ -96,7 +99,7 @@ fn work_behind_a_refused_item_waits_and_goes_when_it_is_given_up() {
     ann.phone().discard(rejected.id).unwrap();
     assert!(!ann.sync().complete, "still blocked once");
     assert!(ann.sync().complete);
-    assert_eq!(server.values(other, "phone/2"), ["2|本人".into()]);
+    assert_eq!(server.values(other, "phone/2"), ["13900000002|本人".into()]);
 }
 
 #[test]
@@ -104,7 +107,7 @@ fn what_the_server_does_not_know_again_and_again_reaches_a_person() {
     let server = Server::new();
     let (ann, person) = settled_person(&server);
     server.rules(|rules| rules.instead = Some(("phone/1", Verdict::Missing { deps: vec![ChangeHash([1; 32])] }, 99)));
-    ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     for _ in 0..4 {
         ann.try_sync().unwrap();
     }
@@ -119,11 +122,11 @@ fn a_verdict_of_a_newer_server_leaves_the_work_pending_and_asks_for_an_update() 
     let server = Server::new();
     let (mut ann, person) = settled_person(&server);
     server.rules(|rules| rules.instead = Some(("phone/1", Verdict::Unknown, 1)));
-    ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     let report = ann.sync();
     assert_eq!((report.complete, report.unsent), (false, 1));
     assert!(ann.phone().state().unwrap().update_app);
-    assert_eq!(ann.value(person, "phone/1"), "1|本人".into());
+    assert_eq!(ann.value(person, "phone/1"), "13900000001|本人".into());
     ann.start();
     assert!(ann.sync().complete, "the updated app sends it");
     assert!(!ann.phone().state().unwrap().update_app);
@@ -160,10 +163,10 @@ fn two_phones_that_name_a_person_differently_both_see_both_names_until_it_is_dec
 fn an_edit_whose_field_changed_meanwhile_is_refused_at_once_with_what_was_typed_kept() {
     let server = Server::new();
     let (ann, person) = settled_person(&server);
-    server.console_writes(person, "phone/1", "9|台");
+    server.console_writes(person, "phone/1", "13900000009|台");
     let form = ann.phone().form(person).unwrap();
     ann.sync();
-    let typed = vec![edit("phone/1", NOTHING, "1|本人")];
+    let typed = vec![edit("phone/1", NOTHING, "13900000001|本人")];
     let input = gridpass_phone::SaveInput { record: Some(person), edits: typed, ..Default::default() };
     let refused = ann.phone().save(input).unwrap_err();
     let gridpass_phone::ApiError::Input { problems } = refused else { panic!("{refused:?}") };
@@ -180,4 +183,34 @@ fn an_edit_of_what_changed_on_the_server_is_an_ordinary_conflict_never_an_overwr
     ann.sync();
     assert_eq!(server.values(person, "name").len(), 2);
     assert_eq!(ann.phone().show(person).unwrap().row.conflicts, 1);
+}
+
+#[test]
+fn refused_work_that_a_supervisor_approves_leaves_the_inbox_when_it_arrives() {
+    let server = Server::new();
+    let (ann, person) = settled_person(&server);
+    server.rules(|rules| rules.refuse = Some("13900000001|本人".into()));
+    let saved = ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
+    ann.sync();
+    assert_eq!(ann.phone().inbox().unwrap().len(), 1);
+    server.approve(person, saved.intent.unwrap(), "phone/1", "13900000001|本人");
+    assert!(ann.sync().complete);
+    assert!(ann.phone().inbox().unwrap().is_empty());
+    assert_eq!(ann.value(person, "phone/1"), "13900000001|本人".into());
+    assert_eq!(ann.phone().show(person).unwrap().row.state, RecordState::OnServer);
+}
+
+#[test]
+fn work_on_a_rolled_over_record_is_authored_again_on_the_new_generation() {
+    let server = Server::new();
+    let (ann, person) = settled_person(&server);
+    server.roll_over(person);
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
+    assert!(ann.sync().complete);
+    assert_eq!(server.values(person, "phone/1"), ["13900000001|本人".into()]);
+    assert_eq!(server.values(person, "name"), ["张三".into()]);
+    let pushes = server.world().seen.pushes.clone();
+    let generations: Vec<_> = pushes.iter().flat_map(|push| &push.items).map(|item| item.generation).collect();
+    assert_eq!(generations, [0, 0, 1], "made, refused as old, sent again");
+    assert_eq!(pushes[1].items[0].intent.id, pushes[2].items[0].intent.id);
 }

@@ -25,10 +25,10 @@ fn a_server_restored_from_an_old_backup_gets_back_everything_it_lost() {
     let backup = server.world().clone();
 
     let later = ann.person("李四");
-    ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     ann.sync();
     ben.sync();
-    ben.save(person, vec![edit("phone/2", NOTHING, "2|家人")]);
+    ben.save(person, vec![edit("phone/2", NOTHING, "13900000002|家人")]);
     ben.sync();
     ann.sync();
     assert_eq!(ann.phone().state().unwrap().unsent, 0);
@@ -39,12 +39,16 @@ fn a_server_restored_from_an_old_backup_gets_back_everything_it_lost() {
     assert!(ben.sync().complete);
     assert!(ann.sync().complete);
     assert_eq!(server.changes(later), 1);
-    assert_eq!(server.values(person, "phone/1"), ["1|本人".into()]);
-    assert_eq!(server.values(person, "phone/2"), ["2|家人".into()], "it was made on a change that was lost with it");
+    assert_eq!(server.values(person, "phone/1"), ["13900000001|本人".into()]);
+    assert_eq!(
+        server.values(person, "phone/2"),
+        ["13900000002|家人".into()],
+        "it was made on a change that was lost with it"
+    );
     assert_eq!(record_set(&ann), record_set(&ben));
     for phone in [&ann, &ben] {
-        assert_eq!(phone.value(person, "phone/1"), "1|本人".into());
-        assert_eq!(phone.value(person, "phone/2"), "2|家人".into());
+        assert_eq!(phone.value(person, "phone/1"), "13900000001|本人".into());
+        assert_eq!(phone.value(person, "phone/2"), "13900000002|家人".into());
         assert!(phone.phone().inbox().unwrap().is_empty());
     }
     assert!(ann.phone().receipts(person).unwrap().iter().all(|receipt| receipt.valid));
@@ -84,18 +88,18 @@ fn a_phone_put_back_from_a_backup_notices_and_goes_on_as_a_new_actor() {
     let person = ann.person("张三");
     ann.sync();
     let backup = ann.snapshot();
-    ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     ann.sync();
 
     ann.put_back(backup.path());
     assert_eq!(ann.value(person, "phone/1"), NOTHING);
-    ann.save(person, vec![edit("phone/2", NOTHING, "2|家人")]);
+    ann.save(person, vec![edit("phone/2", NOTHING, "13900000002|家人")]);
     assert!(ann.sync().complete);
-    assert_eq!(server.values(person, "phone/1"), ["1|本人".into()]);
-    assert_eq!(server.values(person, "phone/2"), ["2|家人".into()]);
-    assert_eq!(ann.value(person, "phone/1"), "1|本人".into());
+    assert_eq!(server.values(person, "phone/1"), ["13900000001|本人".into()]);
+    assert_eq!(server.values(person, "phone/2"), ["13900000002|家人".into()]);
+    assert_eq!(ann.value(person, "phone/1"), "13900000001|本人".into());
     assert_eq!(server.world().seen.nonces, 2, "both nonces are told");
-    ann.save(person, vec![edit("phone/3", NOTHING, "3|家人")]);
+    ann.save(person, vec![edit("phone/3", NOTHING, "13900000003|家人")]);
     assert!(ann.sync().complete);
     assert_eq!(ann.phone().show(person).unwrap().row.state, RecordState::OnServer);
 }
@@ -107,16 +111,16 @@ fn an_intent_that_arrived_under_another_change_is_not_sent_again() {
     ann.sync();
     let person = ann.person("张三");
     ann.sync();
-    ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     let before = ann.snapshot();
     ann.sync();
     server.console_writes(person, "best", "x");
     // The database of before the push comes back: the same intent, pushed once more, is known.
     ann.put_back(before.path());
-    ann.save(person, vec![edit("phone/2", NOTHING, "2|家人")]);
+    ann.save(person, vec![edit("phone/2", NOTHING, "13900000002|家人")]);
     assert!(ann.sync().complete);
-    assert_eq!(server.values(person, "phone/1"), ["1|本人".into()]);
-    assert_eq!(server.values(person, "phone/2"), ["2|家人".into()]);
+    assert_eq!(server.values(person, "phone/1"), ["13900000001|本人".into()]);
+    assert_eq!(server.values(person, "phone/2"), ["13900000002|家人".into()]);
     assert_eq!(server.changes(person), 4, "made, phone 1, console, phone 2");
 }
 
@@ -127,14 +131,14 @@ fn a_wrong_checksum_starts_the_bucket_again_and_keeps_what_is_pending() {
     ann.sync();
     let person = ann.person("张三");
     ann.sync();
-    server.console_writes(person, "phone/9", "9|台");
+    server.console_writes(person, "phone/9", "13900000009|台");
     server.rules(|rules| rules.wrong_sum = true);
-    ann.save(person, vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     let _ = ann.try_sync();
     server.rules(|rules| rules.wrong_sum = false);
     assert!(ann.sync().complete);
     let held = ann.phone().state().unwrap().buckets.into_iter().find(|bucket| bucket.bucket == BASE).unwrap();
     assert_eq!(held.checksum, held.cursor.checksum);
-    assert_eq!(ann.value(person, "phone/1"), "1|本人".into());
-    assert_eq!(server.values(person, "phone/1"), ["1|本人".into()]);
+    assert_eq!(ann.value(person, "phone/1"), "13900000001|本人".into());
+    assert_eq!(server.values(person, "phone/1"), ["13900000001|本人".into()]);
 }

@@ -29,7 +29,7 @@ fn a_new_phone_takes_packs_and_what_came_after_them() {
         assert_eq!(ben.phone().values(person).unwrap(), ann.phone().values(person).unwrap());
     }
     for _ in 0..3 {
-        ann.save(ann.person("赵六"), vec![edit("phone/1", NOTHING, "1|本人")]);
+        ann.save(ann.person("赵六"), vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     }
     ann.sync();
     assert!(ben.sync().complete, "page by page");
@@ -55,7 +55,7 @@ fn packs_that_are_gone_or_cut_off_are_asked_for_again_and_those_taken_in_stay() 
 fn a_record_that_leaves_is_gone_unless_something_is_pending_on_it() {
     let server = Server::new();
     let (ann, people) = with_people(&server, &["张三", "李四"]);
-    ann.save(people[1], vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(people[1], vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     server.remove(BASE, people[0], None);
     server.remove(BASE, people[1], None);
     server.rules(|rules| rules.status = ("push", 503, 1));
@@ -63,7 +63,11 @@ fn a_record_that_leaves_is_gone_unless_something_is_pending_on_it() {
     assert!(ann.sync().complete);
     assert!(matches!(ann.phone().show(people[0]), Err(ApiError::NotFound)));
     assert_eq!(ann.phone().search("张三", None, 0).unwrap(), []);
-    assert_eq!(server.values(people[1], "phone/1"), ["1|本人".into()], "what was written before it was known goes");
+    assert_eq!(
+        server.values(people[1], "phone/1"),
+        ["13900000001|本人".into()],
+        "what was written before it was known goes"
+    );
     let list = ann.phone().list(gridpass_phone::ListQuery::default()).unwrap();
     assert!(list.rows.iter().all(|row| row.record != people[0]));
 }
@@ -85,11 +89,11 @@ fn a_record_that_moves_into_another_held_bucket_stays() {
 fn a_closing_bucket_takes_nothing_new_but_sends_what_waits() {
     let server = Server::new();
     let (ann, people) = with_people(&server, &["张三"]);
-    ann.save(people[0], vec![edit("phone/1", NOTHING, "1|本人")]);
+    ann.save(people[0], vec![edit("phone/1", NOTHING, "13900000001|本人")]);
     server.world().closing.insert(BASE);
     assert!(ann.sync().complete);
-    assert_eq!(server.values(people[0], "phone/1"), ["1|本人".into()]);
-    let edits = vec![edit("phone/2", NOTHING, "2|本人")];
+    assert_eq!(server.values(people[0], "phone/1"), ["13900000001|本人".into()]);
+    let edits = vec![edit("phone/2", NOTHING, "13900000002|本人")];
     let refused = ann.phone().save(SaveInput { record: Some(people[0]), edits, ..SaveInput::default() }).unwrap_err();
     let ApiError::Input { problems } = refused else { panic!("{refused:?}") };
     assert_eq!(problems[0].code, "bucket_closing");
@@ -103,7 +107,7 @@ fn a_closing_bucket_takes_nothing_new_but_sends_what_waits() {
 fn a_row_of_an_unknown_kind_stops_its_bucket_and_nothing_else() {
     let server = Server::new();
     let (ann, people) = with_people(&server, &["张三"]);
-    server.console_writes(people[0], "phone/1", "9|台");
+    server.console_writes(people[0], "phone/1", "13900000009|台");
     server.rules(|rules| rules.strange_rows = true);
     ann.sync();
     let state = |wanted: &str| ann.phone().state().unwrap().buckets.iter().filter(|held| held.state == wanted).count();
@@ -111,7 +115,7 @@ fn a_row_of_an_unknown_kind_stops_its_bucket_and_nothing_else() {
     assert_eq!(ann.value(people[0], "phone/1"), NOTHING, "nothing is skipped");
     server.rules(|rules| rules.strange_rows = false);
     assert!(ann.sync().complete, "as after an update of the app");
-    assert_eq!(ann.value(people[0], "phone/1"), "9|台".into());
+    assert_eq!(ann.value(people[0], "phone/1"), "13900000009|台".into());
 }
 
 #[test]

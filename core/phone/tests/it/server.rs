@@ -23,7 +23,13 @@ pub const OTHER_GRID: GridId = GridId([2; 16]);
 pub const BASE: Bucket = Bucket::Base(GRID);
 
 #[derive(Clone)]
-pub struct Server(Arc<Mutex<World>>);
+pub struct Server {
+    world: Arc<Mutex<World>>,
+    watcher: Arc<Mutex<Option<Watcher>>>,
+}
+
+/// Looks at every moment at which a phone may be killed: before and after each request.
+type Watcher = Box<dyn FnMut(&World) + Send>;
 
 /// A record on the server.
 #[derive(Clone)]
@@ -124,7 +130,7 @@ impl Server {
             wrong_sum: false,
         };
         let buckets = vec![Bucket::District, Bucket::Place(GRID), BASE];
-        Self(Arc::new(Mutex::new(World {
+        let world = World {
             epoch: 0xfeed_0000_0000_0001,
             records: BTreeMap::new(),
             members: BTreeMap::new(),
@@ -138,11 +144,23 @@ impl Server {
             rules,
             seen: Seen::default(),
             tokens: 0,
-        })))
+        };
+        Self { world: Arc::new(Mutex::new(world)), watcher: Arc::default() }
     }
 
     pub fn world(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap()
+        self.world.lock().unwrap()
+    }
+
+    /// Looks at every moment from now on; `None` looks away.
+    pub fn watch(&self, watcher: Option<Watcher>) {
+        *self.watcher.lock().unwrap() = watcher;
+    }
+
+    fn look(&self) {
+        if let Some(watcher) = self.watcher.lock().unwrap().as_mut() {
+            watcher(&self.world());
+        }
     }
 
     pub fn rules(&self, set: impl FnOnce(&mut Rules)) {
@@ -158,7 +176,12 @@ impl Server {
 
     pub fn network(&self) -> Arc<dyn Connect> {
         let server = self.clone();
-        Arc::new(InMemory::new(move |request| server.world().serve(request)))
+        Arc::new(InMemory::new(move |request| {
+            server.look();
+            let answer = server.world().serve(request);
+            server.look();
+            answer
+        }))
     }
 
     pub fn code(&self, user: u8) -> String {
@@ -188,6 +211,29 @@ impl Server {
         let author = Author { role: Role::CONSOLE, user: None, device: None };
         let intent = IntentId::derived("console", &[built.hash.as_bytes()]);
         world.append(record, built, author, intent);
+    }
+
+    /// A supervisor approves refused work: the server writes its values under the same intent.
+    pub fn approve(&self, record: RecordId, intent: IntentId, key: &str, value: &str) {
+        let mut world = self.world();
+        let document = &world.records[&record].document;
+        let puts = vec![(key.to_owned(), value.into())];
+        let built = document.change_putting(ActorId([0xc0; 16]), NOON / 1000, puts).build().unwrap();
+        world.append(record, built, Author { role: Role::CONSOLE, user: None, device: None }, intent);
+    }
+
+    /// The record's history is rolled over: a new generation with the values that stand.
+    pub fn roll_over(&self, record: RecordId) {
+        let mut world = self.world();
+        let stored = world.records.get_mut(&record).unwrap();
+        let values = shown_values(&stored.document.state(), |_| false);
+        let puts = values.into_iter().map(|(key, shown)| (key, shown.value().clone())).collect();
+        let built = Document::new().change_putting(ActorId([0xc1; 16]), NOON / 1000, puts).build().unwrap();
+        (stored.generation, stored.document, stored.rows) = (stored.generation + 1, Document::new(), Vec::new());
+        let author = Author { role: Role::CONSOLE, user: None, device: None };
+        let intent = IntentId::derived("roll", &[built.hash.as_bytes()]);
+        world.append(record, built, author, intent);
+        world.log(BASE, record, RowKind::PUT, None);
     }
 
     /// A plain record of the district.

@@ -64,7 +64,7 @@ fn every_text_is_there_in_both_languages() {
 }
 
 #[test]
-fn what_the_design_leaves_out_is_not_there() {
+fn what_is_left_out_on_purpose_is_not_there() {
     let catalog = Catalog::built_in();
     let person = catalog.collection("person").unwrap();
     for key in
@@ -80,7 +80,7 @@ fn what_the_design_leaves_out_is_not_there() {
 }
 
 #[test]
-fn policies_and_classes_are_those_of_the_design() {
+fn policies_and_classes_are_as_published() {
     let catalog = Catalog::built_in();
     let form = |collection: &str, key: &str| {
         let form =

@@ -211,7 +211,7 @@ proptest! {
         let every = catalog.collection("every").unwrap();
         prop_assert_eq!(every.check_op("ts", &Value::Int(moment)), Ok(()));
         prop_assert_eq!(every.check_op("int", &Value::Int(number)), Ok(()));
-        prop_assert_eq!(every.check_op("date", &Value::from(Day::of_moment(moment).to_string())), Ok(()));
+        prop_assert_eq!(every.check_op("date", &Value::from(crate::codes::Date::in_china(moment).to_string())), Ok(()));
         prop_assert_eq!(every.check_op("dec", &Value::from(format!("{}.{:02}", cents / 100, cents % 100))), Ok(()));
     }
 }

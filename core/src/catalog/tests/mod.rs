@@ -2,6 +2,7 @@
 
 mod ancient_tree;
 mod built_in;
+mod code_checks;
 mod defects;
 mod forms;
 mod rules;

@@ -70,7 +70,7 @@ pub fn verify_copy(file: &Path, found: &mut dyn FnMut(Fault)) -> Result<u64, DbE
     verify::verify(&connection, found)
 }
 
-/// Makes a file that was copied from a stopped server a copy like those of [`copy`].
+/// Makes a file that was copied from a stopped server a copy like those of `copy`.
 pub fn mark_as_copy(file: &Path) -> Result<(), DbError> {
     let connection = Connection::open(file).map_err(backend("opening the copy"))?;
     connection.execute_batch("PRAGMA journal_mode = DELETE").map_err(backend("marking the copy"))

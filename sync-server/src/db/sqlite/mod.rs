@@ -15,14 +15,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::{ActorId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UserId};
+use gridpass_core::id::{ActorId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
 use gridpass_core::wire::{BucketCursor, Cursor, Nonce, Role, Touched};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction};
 
 use super::{
     AssignmentRow, BucketRead, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef, Manifest,
-    NewPack, Principal, PushFacts, Rebuilt,
+    NewPack, Principal, PushFacts, Rebuilt, UnitRow,
 };
 use crate::log::{Audit, Commit, Outcome};
 use commit::execute;
@@ -56,7 +56,7 @@ impl Sqlite {
     /// Opens the database in `folder`, making it if there is none. `fresh_epoch` is used where a new epoch is due.
     ///
     /// Beside the file lies a marker with the epoch and the sum of all heads. A database behind its marker or of another
-    /// epoch, and one that is a copy ([`copy`]), was put back: sequence numbers that phones have seen would be given out
+    /// epoch, and one that is a copy, was put back: sequence numbers that phones have seen would be given out
     /// again, so the epoch is renewed.
     pub fn open(folder: &Path, fresh_epoch: u64) -> Result<(Self, Opened), DbError> {
         let path = folder.join(FILE);
@@ -226,6 +226,10 @@ impl Database for Sqlite {
         self.read("looking up a push", |tx| push::facts(tx, items))
     }
 
+    fn homes(&self, _: &Principal, _: i64, records: &[RecordId]) -> Result<BTreeMap<RecordId, Bucket>, DbError> {
+        self.read("finding homes", |tx| push::homes(tx, records))
+    }
+
     fn heads(&self, _: &Principal, _: i64, buckets: &[Bucket]) -> Result<BTreeMap<Bucket, u64>, DbError> {
         self.read("reading heads", |tx| read::heads(tx, buckets))
     }
@@ -286,6 +290,15 @@ impl Database for Sqlite {
 
     fn user_by_login(&self, _: &Principal, _: i64, login: &str) -> Result<Option<UserId>, DbError> {
         self.read("finding a user", |tx| people::user_by_login(tx, login))
+    }
+
+    fn add_unit(&self, now_ms: i64, unit: &UnitRow) -> Result<(), DbError> {
+        let unit = unit.clone();
+        self.writer.run("adding a unit", now_ms, move |c| people::add_unit(c, now_ms, &unit))
+    }
+
+    fn unit_by_code(&self, _: &Principal, _: i64, code: &str) -> Result<Option<UnitId>, DbError> {
+        self.read("finding a unit", |tx| people::unit_by_code(tx, code))
     }
 
     fn add_grid(&self, now_ms: i64, id: GridId, unit: &[u8], code: &str, name: &str) -> Result<(), DbError> {

@@ -1,12 +1,12 @@
 //! Users, grids, assignments, phones, codes and tokens.
 
-use gridpass_core::id::{ActorId, DeviceId, GridId, UserId};
+use gridpass_core::id::{ActorId, DeviceId, GridId, UnitId, UserId};
 use gridpass_core::wire::{Nonce, Role};
 use rusqlite::{Connection, Row, params};
 
 use super::commit::{audit, execute};
 use super::{DbError, backend, named, optional, rows};
-use crate::db::{AssignmentRow, DeviceRow, EnrolRefusal, EnrolledRow};
+use crate::db::{AssignmentRow, DeviceRow, EnrolRefusal, EnrolledRow, UnitRow};
 use crate::log::Audit;
 
 pub(super) fn assignments(connection: &Connection, user: UserId) -> Result<Vec<AssignmentRow>, DbError> {
@@ -40,6 +40,22 @@ pub(super) fn add_user(connection: &Connection, now: i64, id: UserId, login: &st
 pub(super) fn user_by_login(connection: &Connection, login: &str) -> Result<Option<UserId>, DbError> {
     let found = connection.query_row("SELECT id FROM user WHERE login = ?1", [login], |row| named(row, "id"));
     optional(found, "finding a user")
+}
+
+pub(super) fn add_unit(connection: &Connection, now: i64, unit: &UnitRow) -> Result<(), DbError> {
+    execute(
+        connection,
+        "adding a unit",
+        "INSERT INTO unit (id, kind, parent, code, name, valid_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![unit.id.0, unit.kind, unit.parent.map(|parent| parent.0), unit.code, unit.name, now],
+    )?;
+    note(connection, now, "unit_added", unit.id.as_bytes())
+}
+
+pub(super) fn unit_by_code(connection: &Connection, code: &str) -> Result<Option<UnitId>, DbError> {
+    let found = connection
+        .query_row("SELECT id FROM unit WHERE code = ?1 AND valid_to IS NULL", [code], |row| named(row, "id"));
+    optional(found, "finding a unit")
 }
 
 pub(super) fn add_grid(
@@ -137,13 +153,26 @@ pub(super) fn enrol(
         None if code.expires <= now => return Ok(Err(EnrolRefusal::UnknownOrExpired)),
         None => {}
     }
-    execute(
-        connection,
-        STEP,
-        "INSERT INTO device (id, user, key_id, public_key, app_version, enrolled, last_contact)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-        params![device.0, code.user.0, gridpass_core::seal::key_id(public_key).0, public_key, app_version, now],
-    )?;
+    // A phone that enrols again with its key is the phone it was.
+    let known =
+        connection.query_row("SELECT id, user, revoked FROM device WHERE public_key = ?1", [public_key], |row| {
+            Ok((named(row, "id")?, named::<UserId>(row, "user")?, row.get::<_, Option<i64>>("revoked")?))
+        });
+    let device = match optional(known, STEP)? {
+        Some((known, user, None)) if user == code.user => known,
+        Some(_) => return Ok(Err(EnrolRefusal::KeyTaken)),
+        None => {
+            let key_id = gridpass_core::seal::key_id(public_key);
+            execute(
+                connection,
+                STEP,
+                "INSERT INTO device (id, user, key_id, public_key, app_version, enrolled, last_contact)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+                params![device.0, code.user.0, key_id.0, public_key, app_version, now],
+            )?;
+            device
+        }
+    };
     execute(
         connection,
         STEP,

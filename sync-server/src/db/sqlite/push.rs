@@ -1,6 +1,6 @@
 //! What the checks of a push need, looked up in one read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::RecordId;
@@ -84,6 +84,20 @@ fn record_facts(connection: &Connection, record: RecordId) -> Result<RecordFacts
     Ok(RecordFacts { row, changes, newest, quarantined: quarantined.into_iter().collect(), open })
 }
 
+/// The homes of those of the records that exist.
+pub(super) fn homes(connection: &Connection, records: &[RecordId]) -> Result<BTreeMap<RecordId, Bucket>, DbError> {
+    const STEP: &str = "finding homes";
+    let mut statement = connection
+        .prepare_cached("SELECT b.name FROM record r JOIN bucket b ON b.number = r.home WHERE r.id = ?1")
+        .map_err(backend(STEP))?;
+    let mut homes = BTreeMap::new();
+    for record in records {
+        let found = statement.query_row([record.0], |row| named(row, "name"));
+        homes.extend(optional(found, STEP)?.map(|home| (*record, home)));
+    }
+    Ok(homes)
+}
+
 /// A record's row with the buckets that distribute it.
 pub(super) fn record_row(connection: &Connection, record: RecordId) -> Result<Option<RecordRow>, DbError> {
     const STEP: &str = "reading a record";
@@ -132,7 +146,7 @@ pub(super) fn changes(connection: &Connection, record: RecordId, generation: u32
     rows(
         connection,
         "reading changes",
-        "SELECT hash, bytes, actor, role, user, device, corrected_time, intent FROM change
+        "SELECT hash, bytes, actor, role, user, device, corrected_time, intent, intent_kind FROM change
          WHERE record = ?1 AND generation = ?2 ORDER BY recv_time, max_op, hash",
         params![record.0, generation],
         change_meta,
@@ -153,5 +167,6 @@ pub(super) fn change_meta(row: &Row<'_>) -> rusqlite::Result<ChangeMeta> {
             intent: named(row, "intent")?,
         },
         actor: named(row, "actor")?,
+        intent_kind: wire::IntentKind(row.get("intent_kind")?),
     })
 }

@@ -8,12 +8,17 @@ use std::process::{Child, Command, Stdio};
 use gridpass_core::id::unhex;
 use gridpass_core::wire::EnrolCode;
 use gridpass_tests::chaos::Chaos;
+use gridpass_tests::street::{Scale, Street};
 use gridpass_tests::world::{Error, copy_folder};
 use serde_json::Value as Json;
 
 /// The folder of everything the demo makes.
 const FOLDER: &str = ".demo";
-/// The seed of the weather.
+/// The mapping that reads the workbooks.
+const MAPPING: &str = "sync-server/import/street.toml";
+/// The workbooks, one per kind of record.
+const SHEETS: [&str; 7] = ["地址.xlsx", "单位.xlsx", "房屋.xlsx", "户.xlsx", "人口.xlsx", "居住.xlsx", "电梯.xlsx"];
+/// The seed of the street and of the weather.
 const SEED: u64 = 20_270_115;
 
 pub struct Stage {
@@ -64,6 +69,31 @@ impl Stage {
         self.folder.join("server")
     }
 
+    /// Writes the workbooks of a small street and makes its grids; how many records the workbooks hold.
+    pub fn workbooks(&self) -> Result<u64, Error> {
+        let folder = self.folder.join("workbooks");
+        let street = Street::new(Scale::Small, SEED);
+        street.write(&folder, false)?;
+        self.server(&["grid", "import", &folder.join("网格.xlsx").display().to_string()])?;
+        Ok(street.records() as u64)
+    }
+
+    /// Imports the workbooks; how many records were or would be created.
+    pub fn import(&self, options: &[&str]) -> Result<u64, Error> {
+        let files = SHEETS.map(|sheet| self.folder.join("workbooks").join(sheet).display().to_string());
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        let printed = self.server(&[&["import", "--mapping", MAPPING], options, &files].concat())?;
+        let created = printed.split(", ").filter_map(|part| part.strip_suffix(" created")?.parse::<u64>().ok());
+        Ok(created.sum())
+    }
+
+    /// How many rows the server verifies: it grows with everything that is stored.
+    pub fn rows(&self) -> Result<u64, Error> {
+        let verified = self.server(&["verify"])?;
+        let last = verified.lines().last().and_then(|line| line.split(' ').next()?.parse().ok());
+        last.ok_or_else(|| "verify says no number of rows".into())
+    }
+
     /// Kills the server in the middle of its life and starts it again.
     pub fn kill_server(&mut self) -> Result<(), Error> {
         self.server.kill()?;
@@ -109,7 +139,7 @@ impl Stage {
         let phone = format!("target/debug/gridpass-phone --folder {FOLDER}/li --key-dir {FOLDER}/li-keys");
         println!("\nThe server stays up. By hand, in another window:");
         println!("  {phone} state");
-        println!("  {phone} find hesz");
+        println!("  {phone} list household");
         println!("  {phone} --flight set RECORD key=value     # no network; then `sync`");
         println!("  target/debug/gridpass-server --data {FOLDER}/server verify");
         println!("  target/debug/gridpass-server --data {FOLDER}/server trace RECORD");

@@ -2,7 +2,8 @@
 
 use gridpass_core::Value;
 use gridpass_phone::{
-    ApiError, Draft, InboxItem, LinkView, PhoneState, Problem, ReceiptView, RecordState, RecordView, RowView, Saved,
+    ApiError, Draft, DueView, InboxItem, LinkView, LockState, PhoneState, Problem, ReceiptView, RecordState,
+    RecordView, RowView, Saved,
 };
 use serde_json::{Value as Json, json};
 
@@ -23,6 +24,25 @@ pub fn row(row: &RowView) -> Json {
         "conflicts": row.conflicts,
         "state": state,
     })
+}
+
+pub fn due(due: &DueView) -> Json {
+    json!({
+        "record": due.record.to_string(),
+        "title": due.title,
+        "day": due.day,
+        "reason": due.reason,
+        "overdue": due.overdue,
+        "last_met_ms": due.last_met_ms,
+    })
+}
+
+pub fn lock(state: LockState) -> &'static str {
+    match state {
+        LockState::NotEnrolled => "not_enrolled",
+        LockState::PinWanted => "pin_wanted",
+        LockState::Ready => "ready",
+    }
 }
 
 pub fn record(view: &RecordView) -> Json {

@@ -51,8 +51,25 @@ enum Command {
     },
     /// Send what waits and fetch what is new.
     Sync,
-    /// Households of the grid with their buildings, and what waits for the worker.
+    /// The visits that are due, households of the grid, and what waits for the worker.
     Today,
+    /// Records in the order of their titles.
+    List {
+        /// Only this collection.
+        collection: Option<String>,
+        /// Only what hangs on this record.
+        #[arg(long)]
+        parent: Option<RecordId>,
+        /// Go on after this record of the last page.
+        #[arg(long)]
+        after: Option<RecordId>,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        /// Also what has ended.
+        #[arg(long)]
+        all: bool,
+    },
     /// Search: characters, pinyin, initials, tails of numbers, `3-2-301`.
     Find {
         /// What is typed.
@@ -142,6 +159,20 @@ enum Command {
     },
     /// Cursors, checksums, counts.
     State,
+    /// Write a sealed rescue copy of database and outbox.
+    Export {
+        /// Into this folder, which holds none yet.
+        to: PathBuf,
+    },
+    /// Say what opening the phone needs: an enrolment, the PIN, or nothing.
+    Lock,
+    /// Set, change or take away the PIN; the present one is given by `--pin`.
+    SetPin {
+        /// The new PIN; none takes it away.
+        new: Option<String>,
+    },
+    /// Begin again with an empty database after a forgotten PIN, under the PIN of `--pin`; unsent work comes back.
+    Reset,
 }
 
 #[derive(Subcommand)]
@@ -161,6 +192,11 @@ enum DraftCommand {
     },
     /// All drafts.
     List,
+    /// Save a draft as it is.
+    Save {
+        /// The draft.
+        draft: IntentId,
+    },
     /// Forget a draft.
     Drop {
         /// The draft.
@@ -198,14 +234,34 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
         let phone = Phone::enroll(&cli.folder, host, EnrolInput { code, pin: cli.pin }).await?;
         return Ok(json::state(&phone.state()?));
     }
+    if let Command::Lock = cli.command {
+        return Ok(json!({ "lock": json::lock(Phone::lock_state(&host)?) }));
+    }
+    if let Command::Reset = cli.command {
+        return Ok(json::state(&Phone::reset(&cli.folder, host, cli.pin.as_deref())?.state()?));
+    }
     let phone = Phone::open(&cli.folder, host, cli.pin.as_deref())?;
     match cli.command {
-        Command::Enroll { .. } | Command::State => Ok(json::state(&phone.state()?)),
+        Command::Enroll { .. } | Command::Lock | Command::Reset | Command::State => Ok(json::state(&phone.state()?)),
         Command::Sync => {
             let report = phone.sync().await?;
             Ok(json!({ "complete": report.complete, "unsent": report.unsent }))
         }
         Command::Today => today(&phone),
+        Command::List { collection, parent, after, limit, all } => {
+            let ended = if all { None } else { Some(false) };
+            let list = phone.list(ListQuery { collection, parent, ended, after, limit, ..ListQuery::default() })?;
+            let next = list.next.map(|next| next.to_string());
+            Ok(json!({ "rows": list.rows.iter().map(json::row).collect::<Json>(), "next": next, "total": list.total }))
+        }
+        Command::Export { to } => {
+            let exported = phone.export(&to)?;
+            Ok(json!({ "database": exported.database, "outbox": exported.outbox }))
+        }
+        Command::SetPin { new } => {
+            phone.set_pin(cli.pin.as_deref(), new.as_deref())?;
+            Ok(json!({ "pin": new.is_some() }))
+        }
         Command::Find { text, collection } => {
             let rows = phone.search(&text, collection.as_deref(), 50)?;
             Ok(rows.iter().map(json::row).collect())
@@ -271,8 +327,9 @@ fn today(phone: &Phone) -> Result<Json, ApiError> {
         Ok(phone.list(query)?.rows.iter().map(json::row).collect())
     };
     let state = phone.state()?;
+    let due: Json = phone.due()?.iter().map(json::due).collect();
     Ok(
-        json!({ "households": rows("household")?, "inbox": state.inbox, "drafts": state.drafts, "unsent": state.unsent }),
+        json!({ "due": due, "households": rows("household")?, "inbox": state.inbox, "drafts": state.drafts, "unsent": state.unsent }),
     )
 }
 
@@ -291,6 +348,7 @@ fn visit(phone: &Phone, household: RecordId, outcome: &str, now_offset: i64) -> 
     let now = gridpass_phone::host::Clock::wall_ms(&host)
         .map_err(|error| ApiError::Storage { step: error.step, damaged: false })?;
     let mut values: Vec<(String, Value)> = vec![
+        ("source".into(), "worker".into()),
         ("target_kind".into(), "household".into()),
         ("target_id".into(), household.to_string().into()),
         ("mode".into(), "door".into()),
@@ -323,6 +381,12 @@ fn draft(phone: &Phone, command: DraftCommand) -> Result<Json, ApiError> {
             };
             let draft = phone.put_draft(draft, &collection, record, edits)?;
             Ok(json!({ "draft": draft.to_string() }))
+        }
+        DraftCommand::Save { draft } => {
+            let kept = phone.draft(draft)?;
+            let (record, collection, edits) = (kept.record, kept.collection, kept.edits);
+            let input = SaveInput { record, collection, edits, draft: Some(draft), ..SaveInput::default() };
+            Ok(json::saved(&phone.save(input)?))
         }
         DraftCommand::List => Ok(phone.drafts()?.iter().map(json::draft).collect()),
         DraftCommand::Drop { draft } => {

@@ -1,0 +1,181 @@
+//! The mapping file: which sheet is which collection, which column which field.
+
+use std::collections::BTreeMap;
+
+use gridpass_core::Value;
+use gridpass_core::catalog::{Catalog, Collection, FieldType, Policy};
+use serde::Deserialize;
+
+/// A mapping file. Its tables are imported in order: what is referred to stands first.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mapping {
+    /// Whose numbers the keys are: rows of two spaces are never the same record.
+    #[serde(default)]
+    pub space: String,
+    /// The tables.
+    #[serde(rename = "table")]
+    pub tables: Vec<Table>,
+}
+
+/// One sheet as one collection. A sheet may stand in several tables, for example a row of a room for its building too.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// The sheet of a workbook, or the name of a CSV file without `.csv`.
+    pub sheet: String,
+    /// The collection its rows are records of.
+    pub collection: String,
+    /// The row of the headings, counted from 1.
+    #[serde(default = "first")]
+    pub heading: u32,
+    /// The columns that together name a record; the same name is the same record in every later file.
+    pub key: Many,
+    /// Whether several rows may have one key: the first one counts.
+    #[serde(default)]
+    pub repeats: bool,
+    /// The column of the grid's code. Without it the grid given on the command line counts, then the grid of the record
+    /// that the row hangs on.
+    pub grid: Option<String>,
+    /// Values of every row.
+    #[serde(default)]
+    pub fixed: BTreeMap<String, Value>,
+    /// The columns that are read. Others are passed over.
+    #[serde(rename = "column", default)]
+    pub columns: Vec<Column>,
+}
+
+/// One column as one field.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Its heading; two for a position (latitude, longitude), all the key columns for a reference.
+    pub from: Many,
+    /// The field.
+    pub to: String,
+    /// What the sheet says, and what that means. A table's codes and labels are known without.
+    #[serde(default)]
+    pub values: BTreeMap<String, Value>,
+    /// Whether the sheet may lack the column.
+    #[serde(default)]
+    pub optional: bool,
+    /// Of a reference that may be of several collections: which.
+    pub of: Option<String>,
+    /// The label of every telephone number.
+    #[serde(default)]
+    pub label: String,
+    /// The coordinate system of a position: WGS84, CGCS2000, GCJ02 or BD09.
+    pub crs: Option<String>,
+    /// The day a position was taken on, if it is known.
+    pub as_of: Option<gridpass_core::codes::Date>,
+    /// How exact a position is, in metres.
+    #[serde(default = "accuracy")]
+    pub accuracy_m: u32,
+}
+
+/// One text or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Many {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl Many {
+    /// The texts.
+    pub fn texts(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Several(texts) => texts,
+        }
+    }
+}
+
+fn first() -> u32 {
+    1
+}
+
+fn accuracy() -> u32 {
+    10
+}
+
+/// A mapping that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MappingError {
+    /// The file cannot be read.
+    #[error("the mapping cannot be read: {0}")]
+    File(std::io::Error),
+    /// The file is no mapping.
+    #[error("the mapping: {0}")]
+    Form(#[from] toml::de::Error),
+    /// No catalog was published.
+    #[error("no catalog is published; run `gridpass-server init`")]
+    NoCatalog,
+    /// The catalog does not agree.
+    #[error("the mapping, table {sheet}: {at}: {what}")]
+    Table {
+        /// The sheet.
+        sheet: String,
+        /// The collection, field or column.
+        at: String,
+        /// What is wrong, and what to do.
+        what: &'static str,
+    },
+}
+
+impl Mapping {
+    /// Reads a mapping file.
+    pub fn read(path: &std::path::Path) -> Result<Self, MappingError> {
+        Ok(toml::from_str(&std::fs::read_to_string(path).map_err(MappingError::File)?)?)
+    }
+
+    /// Whether the catalog knows every collection and field, and each has a type that can be read from cells.
+    pub fn check(&self, catalog: &Catalog) -> Result<(), MappingError> {
+        for table in &self.tables {
+            let refuse = |at: &str, what| MappingError::Table { sheet: table.sheet.clone(), at: at.to_owned(), what };
+            let collection = catalog
+                .collection(&table.collection)
+                .ok_or_else(|| refuse(&table.collection, "no such collection; use one of the catalog's"))?;
+            if table.key.texts().is_empty() || table.heading == 0 {
+                return Err(refuse("key, heading", "name at least one key column, and count rows from 1"));
+            }
+            for (key, value) in &table.fixed {
+                collection
+                    .check_op(key, value)
+                    .map_err(|_| refuse(key, "this is no value of such a field; compare it with the catalog"))?;
+            }
+            for column in &table.columns {
+                column.check(collection).map_err(|what| refuse(&column.to, what))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Column {
+    fn check(&self, collection: &Collection) -> Result<(), &'static str> {
+        let field = collection.field(&self.to).ok_or("no such field; use one of the collection's")?;
+        if matches!(field.policy, Policy::Computed | Policy::Server) {
+            return Err("the field is computed or the server's; leave the column out");
+        }
+        match &field.field_type {
+            FieldType::Geo if self.from.texts().len() != 2 => Err("a position has two columns: latitude, longitude"),
+            FieldType::Geo if self.crs.as_deref().and_then(gridpass_core::codes::Crs::from_code).is_none() => {
+                Err("a position needs crs = \"WGS84\", \"CGCS2000\", \"GCJ02\" or \"BD09\"")
+            }
+            FieldType::Ref { to } if to.len() > 1 && self.of.is_none() => {
+                Err("the reference may be of several collections; say which with of = \"…\"")
+            }
+            FieldType::Ts
+            | FieldType::Refs { .. }
+            | FieldType::Media { .. }
+            | FieldType::Answers
+            | FieldType::Facts => Err("such a field cannot be imported; leave the column out"),
+            FieldType::Geo | FieldType::Ref { .. } => Ok(()),
+            _ if self.from.texts().len() != 1 => Err("such a field has one column"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What is told about rows: where, what shape the value has, what is wrong and what to do. Never the value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use gridpass_core::catalog::{Shape, Text};
+
+/// Something to say about a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file's name.
+    pub file: String,
+    /// The sheet.
+    pub sheet: String,
+    /// The row, counted from 1.
+    pub row: u32,
+    /// The heading of the column, or the field where no column is mapped to it.
+    pub column: String,
+    /// How the cell looks.
+    pub shape: Option<Shape>,
+    /// A stable name.
+    pub code: String,
+    /// What is wrong and what to do.
+    pub text: Text,
+    /// Whether the row is left out because of it.
+    pub refused: bool,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, sheet, row, column, code, text, refused, .. } = self;
+        let mark = if *refused { "refused" } else { "told" };
+        write!(f, "{mark} {file} [{sheet}] {row} [{column}] {code}")?;
+        if let Some(shape) = &self.shape {
+            write!(f, " ({shape})")?;
+        }
+        write!(f, ": {} / {}", text.zh, text.en)
+    }
+}
+
+/// The texts of what only an import has to say.
+pub(super) fn text(code: &str) -> Text {
+    let (zh, en) = match code {
+        "no_column" => {
+            ("工作表没有这一列,请核对标题行或映射", "The sheet has no such column; check its headings or the mapping")
+        }
+        "no_key" => ("编号列为空,请补填后重新导入", "The key is empty; fill it in and import again"),
+        "key_twice" => {
+            ("同一编号出现多次,只取第一行,请核对", "The key stands twice; the first row counts, check the others")
+        }
+        "no_grid" => (
+            "不知道属于哪个网格,请填写网格编码或用 --grid 指定",
+            "The grid is not known; fill in its code or give --grid",
+        ),
+        "unknown_grid" => ("没有这个编码的网格,请先建立网格", "No grid has this code; make the grid first"),
+        "no_such_record" => {
+            ("所指的记录还没有导入,请先导入那张表", "What it refers to is not there; import that sheet first")
+        }
+        "number_lost_digits" => (
+            "表格把长号码存成了数字,末几位已丢失;请把该列设为文本后重新录入",
+            "The workbook kept a long number as a number and lost its last digits; make the column text and type it again",
+        ),
+        "cell_error" => ("单元格是公式错误,请改正", "The cell holds an error of a formula; correct it"),
+        "not_a_number" => ("不是数字,请改正", "Not a number; correct it"),
+        "not_a_date" => ("不是日期,请写成 2024-05-01", "Not a day; write it as 2024-05-01"),
+        "not_yes_or_no" => ("请填写“是”或“否”", "Write 是 or 否"),
+        "not_in_table" => (
+            "不在可选项中,请改正或在映射中说明",
+            "Not one of the choices; correct it or say in the mapping what it means",
+        ),
+        "not_a_position" => ("不是经纬度(度),请改正", "Not a latitude and longitude in degrees; correct it"),
+        "differs_kept" => (
+            "与手机或后台填写的不同,保留原值,请核实",
+            "Differs from what a phone or desk wrote; that is kept, find out which is right",
+        ),
+        "other_grid" => ("该记录在别的网格,导入不移动记录", "The record lies in another grid; an import moves none"),
+        "too_large" => ("记录内容过多,请拆分", "The record holds too much; split it"),
+        _ => ("请核对", "Check it"),
+    };
+    Text::new(zh, en)
+}
+
+/// What became of the rows of one collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Rows with a key that counted.
+    pub rows: u64,
+    /// Records made.
+    pub created: u64,
+    /// Records edited.
+    pub changed: u64,
+    /// Rows that said nothing new.
+    pub unchanged: u64,
+    /// Rows left out.
+    pub refused: u64,
+    /// Values that differ from what a phone or desk wrote and were kept.
+    pub kept: u64,
+}
+
+/// What became of all rows, by collection.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// By collection.
+    pub collections: BTreeMap<String, Counts>,
+}
+
+impl Summary {
+    pub(super) fn counts(&mut self, collection: &str) -> &mut Counts {
+        self.collections.entry(collection.to_owned()).or_default()
+    }
+
+    /// How many rows were left out.
+    pub fn refused(&self) -> u64 {
+        self.collections.values().map(|counts| counts.refused).sum()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (collection, counts) in &self.collections {
+            let Counts { rows, created, changed, unchanged, refused, kept } = counts;
+            writeln!(
+                f,
+                "{collection}: {rows} rows, {created} created, {changed} changed, {unchanged} unchanged, {refused} refused, {kept} values kept"
+            )?;
+        }
+        Ok(())
+    }
+}

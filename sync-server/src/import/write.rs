@@ -1,0 +1,322 @@
+//! Batches of records to commits: what is new is made, what an import wrote is edited, what people wrote is kept.
+
+use std::collections::BTreeMap;
+
+use gridpass_core::bucket::{Bucket, BucketClass};
+use gridpass_core::catalog::{Catalog, Collection, Level, NoFacts, Shape};
+use gridpass_core::id::{ActorId, ChangeHash, GridId, IntentId, RecordId};
+use gridpass_core::record::edit::{Edit, plan};
+use gridpass_core::record::{Document, check, plain, same, shown_values};
+use gridpass_core::wire::{self, FMT_AUTOMERGE, IntentKind, Role};
+use gridpass_core::{Value, Values};
+
+use super::ImportError;
+use super::mapping::Table;
+use super::report::{Problem, Summary};
+use super::rows::{Ready, Teller};
+use super::source::Source;
+use crate::app::App;
+use crate::db::{ItemRef, Principal, RecordFacts};
+use crate::log::{Audit, Base, By, Commit, NewChange, Outcome, RecordWrite, Write};
+use crate::office::Office;
+
+/// How often a batch is prepared again because phones were faster.
+const TRIES: usize = 8;
+
+/// Writes batches and counts.
+pub struct Writer<'a> {
+    app: &'a App,
+    catalog: &'a Catalog,
+    dry_run: bool,
+    /// The records of this run with their grids: a dry run stores none of them.
+    planned: BTreeMap<RecordId, GridId>,
+    /// What became of the rows.
+    pub summary: Summary,
+}
+
+/// What becomes of a row.
+enum Step {
+    Write(Box<RecordWrite>),
+    Unchanged,
+    Refused,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer of one run.
+    pub fn new(app: &'a App, catalog: &'a Catalog, dry_run: bool) -> Self {
+        Self { app, catalog, dry_run, planned: BTreeMap::new(), summary: Summary::default() }
+    }
+
+    /// Writes a batch of rows of one sheet.
+    pub fn write(
+        &mut self,
+        source: &Source,
+        table: &Table,
+        collection: &Collection,
+        rows: Vec<Ready>,
+        tell: &mut dyn FnMut(&Problem),
+    ) -> Result<(), ImportError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let teller = Teller { catalog: self.catalog, table, source };
+        let now_ms = self.app.now_ms();
+        let mut placed = self.place(collection, &teller, rows, tell)?;
+        let before = self.summary.counts(&collection.id).to_owned();
+        for attempt in 1..=TRIES {
+            if placed.is_empty() {
+                break;
+            }
+            let last = attempt == TRIES;
+            placed = self.attempt(source, collection, &teller, now_ms, placed, last, tell)?;
+        }
+        let counts = *self.summary.counts(&collection.id);
+        if !self.dry_run {
+            let detail = serde_json::json!({
+                "file": gridpass_core::id::hex(&source.hash),
+                "collection": collection.id,
+                "created": counts.created - before.created,
+                "changed": counts.changed - before.changed,
+                "kept": counts.kept - before.kept,
+            });
+            let audit = Audit { action: "import_batch", detail: detail.to_string(), ..Audit::default() };
+            self.app.db.audit(now_ms, audit)?;
+        }
+        Ok(())
+    }
+
+    /// The rows whose grid is known and which refer to what is there, each with its grid.
+    fn place(
+        &mut self,
+        collection: &Collection,
+        teller: &Teller<'_>,
+        rows: Vec<Ready>,
+        tell: &mut dyn FnMut(&Problem),
+    ) -> Result<Vec<(Ready, GridId)>, ImportError> {
+        let targets: Vec<RecordId> = rows
+            .iter()
+            .flat_map(|row| &row.refs)
+            .map(|(_, to)| *to)
+            .filter(|to| !self.planned.contains_key(to))
+            .collect();
+        let homes = self.app.db.homes(&Principal::SERVER, self.app.now_ms(), &targets)?;
+        let mut placed = Vec::new();
+        for row in rows {
+            let grid_of = |to: &RecordId| self.planned.get(to).copied().or_else(|| homes.get(to)?.grid());
+            let known = |to: &RecordId| self.planned.contains_key(to) || homes.contains_key(to);
+            let lost = row.refs.iter().find(|(_, to)| !known(to)).map(|(key, _)| key.as_str());
+            let parent = row.refs.iter().find(|(key, _)| collection.parent.as_ref() == Some(key));
+            let grid = row.grid.or_else(|| grid_of(&parent?.1));
+            match (lost, grid) {
+                (None, Some(grid)) => {
+                    self.planned.insert(row.record, grid);
+                    placed.push((row, grid));
+                    continue;
+                }
+                (Some(key), _) => tell(&teller.problem(row.row, teller.heading(key), None, "no_such_record", true)),
+                (None, None) => {
+                    let column = teller.table.grid.as_deref().unwrap_or("grid");
+                    tell(&teller.problem(row.row, column, None, "no_grid", true));
+                }
+            }
+            self.summary.counts(&collection.id).refused += 1;
+        }
+        Ok(placed)
+    }
+
+    /// Prepares and writes rows; those whose record has moved on meanwhile come back.
+    #[expect(clippy::too_many_arguments, reason = "one batch and where it comes from")]
+    fn attempt(
+        &mut self,
+        source: &Source,
+        collection: &Collection,
+        teller: &Teller<'_>,
+        now_ms: i64,
+        rows: Vec<(Ready, GridId)>,
+        last: bool,
+        tell: &mut dyn FnMut(&Problem),
+    ) -> Result<Vec<(Ready, GridId)>, ImportError> {
+        let office = self.app.office(now_ms);
+        // Only the records are asked for: a row has neither hash nor intent before it is known what stands.
+        let nothing = |record| ItemRef { record, generation: 0, hash: ChangeHash([0; 32]), intent: IntentId([0; 16]) };
+        let refs: Vec<ItemRef> = rows.iter().map(|(row, _)| nothing(row.record)).collect();
+        let mut facts = self.app.db.push_facts(&Principal::SERVER, now_ms, &refs)?.records;
+        let (mut commits, mut written) = (Vec::new(), Vec::new());
+        for (row, grid) in rows {
+            let facts = facts.remove(&row.record).unwrap_or_default();
+            let mut kept = 0;
+            let mut note = |problem: &Problem| {
+                kept += u64::from(problem.code == "differs_kept");
+                tell(problem);
+            };
+            let step = prepare(&office, collection, teller, (&row, grid), facts, &source.hash, &mut note)?;
+            let counts = self.summary.counts(&collection.id);
+            match step {
+                Step::Unchanged => counts.unchanged += 1,
+                Step::Refused => {
+                    counts.refused += 1;
+                    self.planned.remove(&row.record);
+                }
+                Step::Write(write) if self.dry_run => match write.base {
+                    Some(_) => counts.changed += 1,
+                    None => counts.created += 1,
+                },
+                Step::Write(write) => {
+                    let keys: Vec<&str> =
+                        write.changes.iter().flat_map(|new| &new.change.puts).map(|put| put.key.as_str()).collect();
+                    let detail = serde_json::json!({ "keys": keys }).to_string();
+                    let object = Some(row.record.0.to_vec());
+                    let audit = Audit { action: "imported", object, detail, ..Audit::default() };
+                    written.push((row, grid, write.base.is_none(), kept));
+                    commits.push(Commit { write: Write::Record(write), audit });
+                    continue;
+                }
+            }
+            counts.kept += kept;
+        }
+        let outcomes = if commits.is_empty() { Vec::new() } else { self.app.db.commit(now_ms, commits)? };
+        self.app.advanced(&outcomes);
+        let counts = self.summary.counts(&collection.id);
+        let mut again = Vec::new();
+        for ((row, grid, new, kept), outcome) in written.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Stored(_) => {
+                    counts.kept += kept;
+                    if new { counts.created += 1 } else { counts.changed += 1 }
+                }
+                Outcome::Stale if last => counts.refused += 1,
+                Outcome::Stale => again.push((row, grid)),
+            }
+        }
+        Ok(again)
+    }
+}
+
+/// The write of one row against what stands.
+fn prepare(
+    office: &Office,
+    collection: &Collection,
+    teller: &Teller<'_>,
+    (row, grid): (&Ready, GridId),
+    facts: RecordFacts,
+    file: &[u8; 32],
+    tell: &mut dyn FnMut(&Problem),
+) -> Result<Step, ImportError> {
+    let bytes = facts.changes.iter().map(|change| change.row.bytes.as_slice());
+    let mut document = Document::from_changes(bytes).map_err(|_| ImportError::Damaged)?;
+    let is_office = |actor: &ActorId| {
+        facts.changes.iter().any(|change| change.row.author.role == Role::OFFICE && change.actor == *actor)
+    };
+    let imported = |hash: &ChangeHash| {
+        facts.changes.iter().any(|change| change.row.hash == *hash && change.intent_kind == IntentKind::IMPORT)
+    };
+    let shown = shown_values(&document.state(), is_office);
+    let old = plain(&shown);
+    let mut edits = Vec::new();
+    for (key, new) in &row.values {
+        let live = document.live(key);
+        let now = old.get(key).cloned().unwrap_or_default();
+        if same(&now, new) {
+            continue;
+        }
+        // How a record came to be known does not change with a later file.
+        if key == "source" && !live.is_empty() {
+            continue;
+        }
+        match live.as_slice() {
+            [] => {}
+            [one] if imported(&one.change) => {}
+            _ => {
+                tell(&teller.problem(row.row, teller.heading(key), Some(Shape::of(new)), "differs_kept", false));
+                continue;
+            }
+        }
+        edits.push(Edit { key: key.clone(), seen: now, new: new.clone() });
+    }
+    let policy = |key: &str| collection.key(key).map(|form| form.policy);
+    let puts = plan(&shown, &edits, policy, || IntentId([0; 16])).unwrap_or_default();
+    if let Some(standing) = &facts.row
+        && standing.home.grid() != Some(grid)
+    {
+        let column = teller.table.grid.as_deref().unwrap_or("grid");
+        tell(&teller.problem(row.row, column, None, "other_grid", false));
+    }
+    if puts.is_empty() {
+        return Ok(Step::Unchanged);
+    }
+    if !judge(office, collection, teller, row.row, &old, &puts, tell) {
+        return Ok(Step::Refused);
+    }
+    let change = document.change_putting(office.console, office.now_ms.div_euclid(1000), puts);
+    let built = change.build().map_err(|_| ImportError::Damaged)?;
+    let base = facts.row.as_ref().map(|standing| Base {
+        generation: standing.generation,
+        heads: standing.heads.clone(),
+        home: standing.home,
+    });
+    let heads: Vec<u8> = change.deps.iter().flat_map(|hash| hash.0).collect();
+    document.apply([built.clone()]).map_err(|_| ImportError::Damaged)?;
+    if check::device_bytes(&document.state()) > wire::MAX_RECORD_BYTES || change.puts.len() > wire::MAX_PUTS {
+        tell(&teller.problem(row.row, "", None, "too_large", true));
+        return Ok(Step::Refused);
+    }
+    let shown = shown_values(&document.state(), is_office);
+    Ok(Step::Write(Box::new(RecordWrite {
+        record: row.record,
+        collection: collection.id.clone(),
+        generation: base.as_ref().map_or(0, |base| base.generation),
+        fmt: FMT_AUTOMERGE,
+        changes: vec![NewChange {
+            change,
+            built,
+            by: By { role: Role::CONSOLE, user: None, device: None, grant: None },
+            // The same row over the same state is one act.
+            intent: IntentId::derived("import", &[file, row.record.as_bytes(), &heads]),
+            intent_kind: IntentKind::IMPORT,
+            visit: None,
+            catalog_version: office.catalog_version,
+            device_ms: office.now_ms,
+            corrected_ms: office.now_ms,
+            batch: None,
+        }],
+        heads: document.heads(),
+        shown,
+        home: base.as_ref().map_or_else(|| home(collection.bucket, grid), |base| base.home),
+        base,
+        also: facts.row.map(|standing| standing.also).unwrap_or_default(),
+        tickets: Vec::new(),
+        decided: Vec::new(),
+    })))
+}
+
+/// Tells what the rules say of the record with the puts; whether it may be written. What was wrong before does not stop it.
+fn judge(
+    office: &Office,
+    collection: &Collection,
+    teller: &Teller<'_>,
+    row: u32,
+    old: &Values,
+    puts: &[(String, Value)],
+    tell: &mut dyn FnMut(&Problem),
+) -> bool {
+    let facts = NoFacts(office.now_ms);
+    let mut values = old.clone();
+    values.extend(puts.iter().cloned());
+    let before = if old.is_empty() { Vec::new() } else { collection.check(old, &facts) };
+    let mut good = true;
+    for finding in collection.check(&values, &facts).into_iter().filter(|finding| !before.contains(finding)) {
+        let refused = finding.level == Level::Error;
+        good &= !refused;
+        tell(&teller.finding(row, &finding, &values, refused));
+    }
+    good
+}
+
+/// The bucket of a grid that the records of a collection lie in.
+fn home(class: BucketClass, grid: GridId) -> Bucket {
+    match class {
+        BucketClass::Place => Bucket::Place(grid),
+        BucketClass::Restricted => Bucket::Restricted(grid),
+        BucketClass::Base | BucketClass::User | BucketClass::District => Bucket::Base(grid),
+    }
+}

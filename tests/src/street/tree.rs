@@ -1,0 +1,83 @@
+//! The real streets and communities, and made-up grids in some of them.
+
+use super::random::Random;
+use super::sheet::Sheet;
+use super::{Kind, Scale};
+
+/// The rows of 370212 with their codes; see the note beside the file.
+const DIVISIONS: &str = include_str!("../../data/laoshan.csv");
+
+/// The street that grids are made in.
+const STREET: &str = "370212001";
+
+/// A grid.
+#[derive(Debug, Clone)]
+pub struct Grid {
+    /// Its code: the community's and three digits.
+    pub code: String,
+    /// The community's name without 社区居民委员会.
+    pub place: String,
+    /// What is built there.
+    pub kind: Kind,
+    /// About how many records it gets.
+    pub target: usize,
+}
+
+/// Code and name of every street (9 digits) and community (12 digits).
+pub fn divisions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    DIVISIONS.lines().skip(1).filter_map(|line| line.split_once(','))
+}
+
+/// The grids of a scale.
+pub fn grids(scale: Scale, random: &mut Random) -> Vec<Grid> {
+    let communities = divisions().filter(|(code, _)| code.len() == 12 && code.starts_with(STREET));
+    let (records, most) = match scale {
+        Scale::Small => (300, 3),
+        Scale::Street => (30_000, 30),
+    };
+    let mut grids = Vec::new();
+    for (place, (code, name)) in communities.enumerate() {
+        let short = name.trim_end_matches("居民委员会").trim_end_matches("村民委员会").trim_end_matches("社区");
+        let village = short.ends_with('庄') || short.ends_with('村');
+        // Eight communities are large enough for two grids.
+        let number = if scale == Scale::Street && place % 3 != 1 && grids.len() + 1 < most {
+            1 + u8::from(place % 3 == 0)
+        } else {
+            1
+        };
+        for n in 1..=number {
+            let kind = match (scale, grids.len()) {
+                (Scale::Small, 0) => Kind::Towers,
+                (Scale::Small, 1) => Kind::Village,
+                (Scale::Small, _) => Kind::Shops,
+                _ if village && n == 1 => Kind::Village,
+                _ => random.weighted(&[(6, Kind::Estate), (3, Kind::Towers), (1, Kind::Shops)]),
+            };
+            grids.push(Grid { code: format!("{code}{n:03}"), place: short.to_owned(), kind, target: 0 });
+        }
+    }
+    grids.truncate(most);
+    let weights: Vec<u64> =
+        grids.iter().map(|_| if scale == Scale::Small { 100 } else { 40 + random.below(120) }).collect();
+    let all: u64 = weights.iter().sum();
+    for (grid, weight) in grids.iter_mut().zip(weights) {
+        grid.target = (records * weight / all.max(1)) as usize;
+    }
+    grids
+}
+
+/// The sheet of units and grids that a server makes its tree from.
+pub fn sheet(grids: &[Grid]) -> Sheet {
+    let mut sheet = Sheet::new("网格", &["级别", "编码", "名称", "上级编码"]);
+    sheet.rows.push(vec!["区".into(), "370212".into(), "崂山区".into(), "".into()]);
+    for (code, name) in divisions() {
+        let (level, above) = if code.len() == 9 { ("街道", code.get(..6)) } else { ("社区", code.get(..9)) };
+        sheet.rows.push(vec![level.into(), code.into(), name.into(), above.unwrap_or_default().into()]);
+    }
+    for grid in grids {
+        let name = format!("{}第{}网格", grid.place, grid.code.get(12..).unwrap_or_default());
+        let above = grid.code.get(..12).unwrap_or_default();
+        sheet.rows.push(vec!["网格".into(), grid.code.clone().into(), name.into(), above.into()]);
+    }
+    sheet
+}
