@@ -1,5 +1,5 @@
 //! The command line of the server.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on its streams")]
+#![expect(clippy::print_stderr, reason = "a command line answers on its streams")]
 
 mod cli;
 
@@ -18,6 +18,8 @@ use gridpass_server::import::{self, Mapping};
 use gridpass_server::keys::random;
 use gridpass_server::router::router;
 use gridpass_server::serve::serve;
+
+use crate::cli::say;
 
 #[derive(Parser)]
 #[command(version, about = "The GridPass sync server")]
@@ -148,13 +150,13 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         app.db.user_by_login(&Principal::SERVER, now_ms, login)?.ok_or_else(|| "login: no such user".into())
     };
     match cli.command {
-        Command::Init => println!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
+        Command::Init => say!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
         Command::Serve => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let (listen, app) = (app.config.listen, Arc::new(app));
             runtime.block_on(async move {
                 let serving = serve(router(app.clone()), &app.keys, listen)?;
-                println!("listening on https://{}", serving.address);
+                say!("listening on https://{}", serving.address);
                 tokio::signal::ctrl_c().await?;
                 serving.stop().await
             })?;
@@ -162,7 +164,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::User(UserCommand::Add { login, name }) => {
             let id = UserId::new(now_ms, random()?);
             app.db.add_user(now_ms, id, &login, &name)?;
-            println!("{id}");
+            say!("{id}");
         }
         Command::User(UserCommand::Assign { login, grid }) => {
             let user = user_of(&login)?;
@@ -170,22 +172,22 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             let grant = GrantId(random()?);
             let row = AssignmentRow { grant, grid, role: "worker".into(), from_ms: now_ms, to_ms: None };
             app.db.assign(now_ms, user, &row)?;
-            println!("{grant}");
+            say!("{grant}");
         }
         Command::Grid(GridCommand::Add { code, name }) => {
             let id = GridId::new(now_ms, random()?);
             app.db.add_grid(now_ms, id, &[], &code, &name)?;
-            println!("{id}");
+            say!("{id}");
         }
         Command::Grid(GridCommand::Import { file }) => {
             let made = tree(&app, &file)?;
-            println!("{} units and {} grids made", made.units, made.grids);
+            say!("{} units and {} grids made", made.units, made.grids);
         }
         Command::Import { mapping, sheet, dry_run, space, grid, files } => {
             let mapping = Mapping::read(&mapping)?;
             let options = import::Options { sheet, space, grid, dry_run };
-            let summary = import::run(&app, &mapping, &options, &files, &mut |problem| println!("{problem}"))?;
-            print!("{summary}");
+            let summary = import::run(&app, &mapping, &options, &files, &mut |problem| say!("{problem}"))?;
+            say!("{}", summary.to_string().trim_end());
             return Ok(if summary.refused() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Device(DeviceCommand::Code { login }) => {
@@ -193,7 +195,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             let code = gridpass_core::id::hex(&random::<10>()?);
             let until = now_ms + i64::from(app.config.enrol_code_hours) * 3_600_000;
             app.db.add_enrol_code(now_ms, *blake3::hash(code.as_bytes()).as_bytes(), user, until)?;
-            println!("{}", EnrolCode { url: app.config.url.clone(), code, pin: app.keys.tls_pin });
+            say!("{}", EnrolCode { url: app.config.url.clone(), code, pin: app.keys.tls_pin });
         }
         Command::Catalog(command) => cli::catalog::run(&app, command)?,
         Command::Backup(args) => cli::backup::run_backup(&app, &cli.data, &args)?,
@@ -202,20 +204,22 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             let mut faults = 0u64;
             let rows = app.db.verify(&Principal::SERVER, now_ms, &mut |fault| {
                 faults += 1;
-                println!("{} {}: {}", fault.table, fault.row, fault.what);
+                say!("{} {}: {}", fault.table, fault.row, fault.what);
             })?;
-            println!("{rows} rows verified, {faults} faults");
+            say!("{rows} rows verified, {faults} faults");
             return Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Rebuild => {
             let mut left = 0u64;
             let done = app.db.rebuild(now_ms, &mut |fault| {
                 left += 1;
-                println!("{} {}: {}", fault.table, fault.row, fault.what);
+                say!("{} {}: {}", fault.table, fault.row, fault.what);
             })?;
-            println!(
+            say!(
                 "{} records and {} buckets rebuilt, {} differed, {left} left as they are",
-                done.records, done.buckets, done.differed
+                done.records,
+                done.buckets,
+                done.differed
             );
             return Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
@@ -224,7 +228,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             if lines.is_empty() {
                 return Err("record: no change of such a record is stored".into());
             }
-            lines.iter().for_each(|line| println!("{line}"));
+            lines.iter().for_each(|line| say!("{line}"));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -57,7 +57,7 @@ impl PassphraseArgs {
 pub fn run_backup(app: &App, data: &Path, args: &BackupArgs) -> Result<(), Error> {
     let passphrase = args.passphrase.read()?.ok_or("set GRIDPASS_PASSPHRASE or name a --passphrase-file")?;
     let rows = backup(app, data, &args.folder, &passphrase, &mut print)?;
-    println!("{rows} rows copied and verified");
+    say!("{rows} rows copied and verified");
     Ok(())
 }
 
@@ -66,13 +66,13 @@ pub fn run_restore(data: &Path, args: &RestoreArgs) -> Result<(), Error> {
     let passphrase = args.passphrase.read()?;
     let restored = restore(data, &args.folder, args.replace, passphrase.as_ref(), Clock::system, &mut print)?;
     if let Some(folder) = &restored.set_aside {
-        println!("what was in place lies in {}", folder.display());
+        say!("what was in place lies in {}", folder.display());
     }
-    println!("keys: {}", if restored.keys { "from the backup" } else { "those in place" });
-    println!("{} rows restored and verified; a new epoch has begun", restored.rows);
+    say!("keys: {}", if restored.keys { "from the backup" } else { "those in place" });
+    say!("{} rows restored and verified; a new epoch has begun", restored.rows);
     Ok(())
 }
 
 fn print(fault: Fault) {
-    println!("{} {}: {}", fault.table, fault.row, fault.what);
+    say!("{} {}: {}", fault.table, fault.row, fault.what);
 }

@@ -41,15 +41,15 @@ pub fn run(app: &App, command: CatalogCommand) -> Result<(), Box<dyn std::error:
             for source in app.catalog_versions()? {
                 let changed = source.files.iter().filter(|file| !before.files.contains(file));
                 let changed: Vec<&str> = changed.map(|(name, _)| name.as_str()).collect();
-                println!("version {}: {} files, changed: {}", source.version, source.files.len(), changed.join(" "));
+                say!("version {}: {} files, changed: {}", source.version, source.files.len(), changed.join(" "));
                 before = source;
             }
         }
-        CatalogCommand::Check { files } => println!("version {} can be published", next(app, &files)?.version),
+        CatalogCommand::Check { files } => say!("version {} can be published", next(app, &files)?.version),
         CatalogCommand::Publish { files } => {
             let next = next(app, &files)?;
             app.publish(&next)?;
-            println!("version {} is published", next.version);
+            say!("version {} is published", next.version);
         }
         CatalogCommand::Export { folder } => {
             let newest = app.newest_catalog();
@@ -61,7 +61,7 @@ pub fn run(app: &App, command: CatalogCommand) -> Result<(), Box<dyn std::error:
                     .and_then(|()| fs::File::create_new(&path).and_then(|mut file| file.write_all(text.as_bytes())));
                 written.map_err(|error| format!("{}: {error}", path.display()))?;
             }
-            println!("{} files of version {}", newest.files.len(), newest.version);
+            say!("{} files of version {}", newest.files.len(), newest.version);
         }
     }
     Ok(())

@@ -1,4 +1,13 @@
 //! Commands that are more than a call.
 
+/// Prints a line. A reader that has gone away (`| head`) is no error.
+macro_rules! say {
+    ($($line:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($line)*);
+    }};
+}
+pub(crate) use say;
+
 pub mod backup;
 pub mod catalog;

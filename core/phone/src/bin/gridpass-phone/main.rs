@@ -1,10 +1,11 @@
 //! A phone on the command line: one process, one folder, the device's secrets in another folder. Thin over the facade.
 //!
 //! Answers are JSON on standard output. Errors are JSON on standard error, and the exit code is 1.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on its streams")]
+#![expect(clippy::print_stderr, reason = "a command line answers on its streams")]
 
 mod json;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -213,7 +214,8 @@ fn main() -> ExitCode {
         .and_then(|runtime| runtime.block_on(run(cli)));
     match answer {
         Ok(answer) => {
-            println!("{answer:#}");
+            // A reader that has gone away (`| head`) is no error.
+            let _ = writeln!(std::io::stdout(), "{answer:#}");
             ExitCode::SUCCESS
         }
         Err(error) => {
