@@ -1,7 +1,9 @@
 //! The facade's views as JSON.
 
+use std::collections::BTreeMap;
+
 use gridpass_core::Value;
-use gridpass_core::catalog::Text;
+use gridpass_core::catalog::{Catalog, Text};
 use gridpass_phone::{
     ApiError, BuildingView, Draft, DueView, InboxItem, LinkView, LockState, PhoneState, Problem, ReceiptView,
     RecordState, RecordView, ResidentView, RowView, Saved,
@@ -225,7 +227,20 @@ pub fn error(error: &ApiError) -> Json {
 }
 
 fn problem(problem: &Problem) -> Json {
-    json!({ "key": problem.key, "code": problem.code, "args": problem.args })
+    let catalog = Catalog::built_in();
+    let label = |key: &String| Text::new(key.as_str(), key.as_str());
+    let mut args: BTreeMap<&str, Text> =
+        problem.args.iter().map(|(name, word)| (name.as_str(), Text::new(word.as_str(), word.as_str()))).collect();
+    if let Some(key) = &problem.key {
+        args.entry("label").or_insert_with(|| label(key));
+    }
+    let text = catalog.text(&problem.code).map(|text| text.fill(args.iter().map(|(name, word)| (*name, word))));
+    json!({
+        "key": problem.key,
+        "code": problem.code,
+        "zh": text.as_ref().map(|text| &text.zh),
+        "en": text.as_ref().map(|text| &text.en),
+    })
 }
 
 fn value(value: &Value) -> Json {

@@ -5,6 +5,7 @@
 
 mod json;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ use gridpass_core::wire::IntentKind;
 use gridpass_phone::host::Host;
 use gridpass_phone::host_system::{FileKeyStore, SystemClock};
 use gridpass_phone::transport::Flight;
-use gridpass_phone::{ApiError, EnrolInput, ListQuery, Phone, RecordView, SaveInput};
+use gridpass_phone::{ApiError, EnrolInput, ListQuery, Phone, Problem, RecordView, SaveInput};
 use serde_json::{Value as Json, json};
 
 #[derive(Parser)]
@@ -434,10 +435,15 @@ fn pairs(fields: &[String]) -> Result<Vec<(String, Value)>, ApiError> {
     fields
         .iter()
         .map(|field| {
-            let (key, value) = field.split_once('=').ok_or_else(|| ApiError::Input { problems: Vec::new() })?;
+            let (key, value) = field.split_once('=').ok_or_else(no_pair)?;
             Ok((key.to_owned(), read(value)))
         })
         .collect()
+}
+
+fn no_pair() -> ApiError {
+    let problem = Problem { key: None, code: "expected_key_value".into(), args: BTreeMap::new() };
+    ApiError::Input { problems: vec![problem] }
 }
 
 /// A value as it is typed: empty clears, true, false and whole numbers are what they look like, quotes make a text.
