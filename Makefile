@@ -16,7 +16,7 @@ test: ## All tests
 	$(CARGO) test --locked --workspace --all-features
 
 quick: ## The tests of a change in the making: units, forgeries, hand-made phones, stories
-	$(CARGO) test --locked --quiet -p gridpass-core -p gridpass-phone -p gridpass-server -p gridpass-tests --lib --tests
+	$(CARGO) test --locked --quiet --workspace --all-features --lib --tests
 
 lint: ## Formatting, clippy and documentation with warnings denied
 	$(CARGO) fmt --all --check
