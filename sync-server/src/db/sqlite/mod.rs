@@ -7,6 +7,7 @@ mod people;
 mod push;
 mod read;
 mod rebuild;
+mod stored;
 mod verify;
 mod writer;
 

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, ChangeHash, RecordId};
 use gridpass_core::record::{self, Document, ShownValues};
-use gridpass_core::wire::{self, FMT_AUTOMERGE, Role};
+use gridpass_core::wire::{self, FMT_AUTOMERGE};
 use rusqlite::{Connection, params};
 
 use super::commit::{apply_record, audit, execute};
 use super::push::{changes, record_row};
+use super::stored::{StoredRecord, office_actors, records_after, sum_of_records};
 use super::{DbError, backend, join_hashes, named, named_or_null, rows, split_hashes};
 use crate::db::{Fault, Rebuilt};
 use crate::log::{Audit, Base, Outcome, RecordWrite};
@@ -47,26 +48,8 @@ pub(super) fn heads(connection: &Connection) -> Result<Piece, DbError> {
 
 /// The next records after one.
 pub(super) fn records(connection: &Connection, now_ms: i64, after: RecordId) -> Result<Piece, DbError> {
-    let office: BTreeSet<ActorId> =
-        rows(connection, STEP, "SELECT id FROM actor WHERE role = ?1", [Role::OFFICE.0], |row| named(row, "id"))?
-            .into_iter()
-            .collect();
-    let stored = rows(
-        connection,
-        STEP,
-        "SELECT id, generation, fmt, heads, shown, checksum FROM record WHERE id > ?1 ORDER BY id LIMIT ?2",
-        params![after.0, i64::try_from(PIECE).unwrap_or(i64::MAX)],
-        |row| {
-            Ok(Stored {
-                id: named(row, "id")?,
-                generation: row.get("generation")?,
-                fmt: row.get("fmt")?,
-                heads: row.get("heads")?,
-                shown: row.get("shown")?,
-                checksum: row.get("checksum")?,
-            })
-        },
-    )?;
+    let office = office_actors(connection)?;
+    let stored = records_after(connection, after, PIECE)?;
     let mut piece = Piece { next: stored.last().map(|last| last.id), ..Piece::default() };
     for stored in &stored {
         piece.done.records += 1;
@@ -90,15 +73,7 @@ pub(super) fn records(connection: &Connection, now_ms: i64, after: RecordId) -> 
 pub(super) fn sums(connection: &Connection) -> Result<Piece, DbError> {
     let mut piece = Piece::default();
     for bucket in buckets(connection)? {
-        let shares = rows(
-            connection,
-            STEP,
-            "SELECT r.checksum FROM record_bucket rb JOIN record r ON r.id = rb.record
-             WHERE rb.bucket = ?1 AND rb.until IS NULL",
-            [bucket.number],
-            |row| row.get::<_, i64>(0),
-        )?;
-        let sum = shares.iter().fold(0i64, |sum, share| sum.wrapping_add(*share));
+        let sum = sum_of_records(connection, bucket.number)?;
         // A cursor is compared with the sum at its row, so the last row's has to be the bucket's.
         let last = bucket.last.as_ref().is_some_and(|last| last.checksum != sum);
         if bucket.checksum == sum && !last {
@@ -118,16 +93,7 @@ pub(super) fn sums(connection: &Connection) -> Result<Piece, DbError> {
 
 const STEP: &str = "rebuilding";
 
-struct Stored {
-    id: RecordId,
-    generation: u32,
-    fmt: u8,
-    heads: Vec<u8>,
-    shown: Vec<u8>,
-    checksum: i64,
-}
-
-impl Stored {
+impl StoredRecord {
     /// What the record's changes add up to. Plain values are the truth themselves, if the log knows their hash.
     fn truth(
         &self,

@@ -9,6 +9,7 @@ use gridpass_core::wire::{self, FMT_AUTOMERGE, Role, RowKind};
 use rusqlite::{Connection, params};
 
 use super::commit::link;
+use super::stored::{StoredRecord, office_actors, records_after, sum_of_records};
 use super::{DbError, named, named_or_null, rows, split_hashes};
 use crate::db::Fault;
 
@@ -17,41 +18,12 @@ pub(super) fn verify(connection: &Connection, found: &mut dyn FnMut(Fault)) -> R
     Ok(verify_records(connection, found)? + verify_logs(connection, found)?)
 }
 
-struct StoredRecord {
-    id: RecordId,
-    generation: u32,
-    fmt: u8,
-    heads: Vec<u8>,
-    shown: Vec<u8>,
-    checksum: i64,
-}
-
 fn verify_records(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
-    let office: BTreeSet<ActorId> =
-        rows(connection, "reading actors", "SELECT id FROM actor WHERE role = ?1", [Role::OFFICE.0], |row| {
-            named(row, "id")
-        })?
-        .into_iter()
-        .collect();
+    let office = office_actors(connection)?;
     let mut count = 0;
     let mut after = RecordId::default();
     loop {
-        let piece = rows(
-            connection,
-            "reading records",
-            "SELECT id, generation, fmt, heads, shown, checksum FROM record WHERE id > ?1 ORDER BY id LIMIT 1000",
-            [after.0],
-            |row| {
-                Ok(StoredRecord {
-                    id: named(row, "id")?,
-                    generation: row.get("generation")?,
-                    fmt: row.get("fmt")?,
-                    heads: row.get("heads")?,
-                    shown: row.get("shown")?,
-                    checksum: row.get("checksum")?,
-                })
-            },
-        )?;
+        let piece = records_after(connection, after, 1000)?;
         let Some(last) = piece.last() else { break };
         after = last.id;
         for stored in &piece {
@@ -204,15 +176,7 @@ fn verify_logs(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<
     )?;
     let mut count = 0;
     for bucket in buckets {
-        let shares = rows(
-            connection,
-            "summing a bucket",
-            "SELECT r.checksum FROM record_bucket rb JOIN record r ON r.id = rb.record
-             WHERE rb.bucket = ?1 AND rb.until IS NULL",
-            [bucket.number],
-            |row| row.get::<_, i64>(0),
-        )?;
-        let sum = shares.iter().fold(0i64, |sum, share| sum.wrapping_add(*share));
+        let sum = sum_of_records(connection, bucket.number)?;
         let whole = |what: &str| Fault { table: "bucket", row: bucket.name.to_string(), what: what.to_owned() };
         if sum != bucket.checksum {
             found(whole("the checksum is not that of its records"));

@@ -1,0 +1,63 @@
+//! Rows as `verify` and `rebuild` compare them with what they must add up to.
+
+use std::collections::BTreeSet;
+
+use gridpass_core::id::{ActorId, RecordId};
+use gridpass_core::wire::Role;
+use rusqlite::{Connection, params};
+
+use super::{DbError, named, rows};
+
+/// A row of `record` as it is stored.
+pub(super) struct StoredRecord {
+    pub(super) id: RecordId,
+    pub(super) generation: u32,
+    pub(super) fmt: u8,
+    pub(super) heads: Vec<u8>,
+    pub(super) shown: Vec<u8>,
+    pub(super) checksum: i64,
+}
+
+/// The next records after one, in the order of their names.
+pub(super) fn records_after(
+    connection: &Connection,
+    after: RecordId,
+    limit: usize,
+) -> Result<Vec<StoredRecord>, DbError> {
+    rows(
+        connection,
+        "reading records",
+        "SELECT id, generation, fmt, heads, shown, checksum FROM record WHERE id > ?1 ORDER BY id LIMIT ?2",
+        params![after.0, i64::try_from(limit).unwrap_or(i64::MAX)],
+        |row| {
+            Ok(StoredRecord {
+                id: named(row, "id")?,
+                generation: row.get("generation")?,
+                fmt: row.get("fmt")?,
+                heads: row.get("heads")?,
+                shown: row.get("shown")?,
+                checksum: row.get("checksum")?,
+            })
+        },
+    )
+}
+
+/// The office's actors of all epochs.
+pub(super) fn office_actors(connection: &Connection) -> Result<BTreeSet<ActorId>, DbError> {
+    const SQL: &str = "SELECT id FROM actor WHERE role = ?1";
+    let found = rows(connection, "reading actors", SQL, [Role::OFFICE.0], |row| named(row, "id"))?;
+    Ok(found.into_iter().collect())
+}
+
+/// What the checksum of a bucket must be: the sum over the records that it distributes now.
+pub(super) fn sum_of_records(connection: &Connection, bucket: u32) -> Result<i64, DbError> {
+    let shares = rows(
+        connection,
+        "summing a bucket",
+        "SELECT r.checksum FROM record_bucket rb JOIN record r ON r.id = rb.record
+         WHERE rb.bucket = ?1 AND rb.until IS NULL",
+        [bucket],
+        |row| row.get::<_, i64>(0),
+    )?;
+    Ok(shares.iter().fold(0i64, |sum, share| sum.wrapping_add(*share)))
+}
