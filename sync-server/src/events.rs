@@ -8,15 +8,13 @@ use std::time::Duration;
 use axum::response::sse::Event;
 use futures_util::{Stream, stream};
 use gridpass_core::bucket::Bucket;
-use gridpass_core::wire::Role;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::app::App;
-use crate::db::Principal;
 use crate::error::ApiError;
-use crate::ingest::scope;
+use crate::ingest::scope_of;
 use crate::routes::packed::{Session, blocking};
 
 /// How often a line without news gets a comment, so that nothing between phone and server thinks it dead.
@@ -88,10 +86,8 @@ impl Listener {
                 Some(device) if device.revoked.is_none() => {}
                 _ => return Err(ApiError::Unauthorized),
             }
-            let (user, device) = (session.device.user, session.device.id);
-            let principal = Principal { user: Some(user), device: Some(device), grant: None, role: Role::DEVICE };
-            let buckets = scope(user, &app.db.assignments(&principal, now_ms, user)?, now_ms);
-            let heads = app.db.heads(&principal, now_ms, &buckets)?;
+            let buckets = scope_of(app.db.as_ref(), &session.device, now_ms)?;
+            let heads = app.db.heads(&session.device.principal(), now_ms, &buckets)?;
             // A bucket without a row yet is listened for as well.
             Ok(buckets.into_iter().map(|bucket| (bucket, heads.get(&bucket).copied().unwrap_or(0))).collect())
         });

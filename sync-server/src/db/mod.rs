@@ -180,6 +180,13 @@ pub struct DeviceRow {
     pub actors: Vec<ActorId>,
 }
 
+impl DeviceRow {
+    /// The phone and its user, for whom something is read or done.
+    pub fn principal(&self) -> Principal {
+        Principal { user: Some(self.user), device: Some(self.id), grant: None, role: Role::DEVICE }
+    }
+}
+
 /// An assignment.
 #[derive(Debug, Clone)]
 pub struct AssignmentRow {

@@ -29,7 +29,7 @@ pub fn push(app: &App, device: &DeviceRow, request: &PushRequest) -> Result<Push
     gridpass_core::seal::verify(&device.public_key, &digest, &request.signature)
         .map_err(|_| ApiError::bad("signature", "signature"))?;
     let now_ms = app.now_ms();
-    let principal = Principal { user: Some(device.user), device: Some(device.id), grant: None, role: Role::DEVICE };
+    let principal = device.principal();
     let assignments = app.db.assignments(&principal, now_ms, device.user)?;
     let pusher = Pusher {
         app,
@@ -117,9 +117,10 @@ impl Draft {
 }
 
 impl Draft {
-    /// Whether an actor is the office, of this epoch or an earlier one.
-    fn is_office(&self, actor: &ActorId) -> bool {
-        self.authors.values().any(|author| author.role == Role::OFFICE && author.actor == *actor)
+    /// The office's actors in the record, of this epoch and earlier ones.
+    fn offices(&self) -> BTreeSet<ActorId> {
+        let offices = self.authors.values().filter(|author| author.role == Role::OFFICE);
+        offices.map(|author| author.actor).collect()
     }
 }
 
@@ -259,7 +260,8 @@ impl Pusher<'_> {
         if class == BucketClass::District || !self.rights.may_write(item.grant, home) {
             return Err(rejected("no_right"));
         }
-        let shown = shown_values(&checked.document.state(), |actor| draft.is_office(actor));
+        let offices = draft.offices();
+        let shown = shown_values(&checked.document.state(), |actor| offices.contains(actor));
         let mut notes = self.catalogs.findings(item.catalog_version, &collection, &plain(&shown), self.now_ms);
         if time::is_off(self.request, self.now_ms) {
             notes.push(Reason::new("clock_off"));
@@ -302,6 +304,7 @@ impl Pusher<'_> {
             batch: Some(self.request.batch),
         };
         let heads = document.heads();
+        let offices = draft.offices();
         let write = RecordWrite {
             record: item.record,
             collection: collection.clone(),
@@ -310,7 +313,7 @@ impl Pusher<'_> {
             base: draft.base.take(),
             changes: std::iter::once(own).chain(followed.changes).collect(),
             heads: heads.clone(),
-            shown: shown_values(&document.state(), |actor| draft.is_office(actor)),
+            shown: shown_values(&document.state(), |actor| offices.contains(actor)),
             home,
             also: draft.facts.row.as_ref().map(|row| row.also.clone()).unwrap_or_default(),
             tickets: followed.tickets,
@@ -365,7 +368,7 @@ impl Pusher<'_> {
     fn not_taken(&self, item: &PushItem, code: &'static str, verdict: Verdict) -> (Answer, Commit) {
         let detail = serde_json::json!({ "code": code }).to_string();
         let audit = Audit { object: Some(item.record.0.to_vec()), ..self.audit("not_taken", detail) };
-        (Answer::without(verdict), Commit { write: Write::Batch(self.proof.clone()), audit })
+        (Answer::without(verdict), Commit { write: Write::Nothing, audit })
     }
 
     fn audit(&self, action: &'static str, detail: String) -> Audit {

@@ -3,7 +3,7 @@
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{GrantId, UserId};
 
-use crate::db::AssignmentRow;
+use crate::db::{AssignmentRow, Database, DbError, DeviceRow};
 
 /// A user's rights at a moment.
 pub struct Rights<'a> {
@@ -46,6 +46,12 @@ pub fn scope(user: UserId, assignments: &[AssignmentRow], now_ms: i64) -> Vec<Bu
         }
     }
     buckets
+}
+
+/// The buckets a phone may hold at a moment.
+pub fn scope_of(db: &dyn Database, device: &DeviceRow, now_ms: i64) -> Result<Vec<Bucket>, DbError> {
+    let assignments = db.assignments(&device.principal(), now_ms, device.user)?;
+    Ok(scope(device.user, &assignments, now_ms))
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub enum Write {
     Quarantine(Box<Quarantined>),
     /// The proof of who sent a push.
     Batch(BatchProof),
+    /// Nothing: only the audit row.
+    Nothing,
 }
 
 /// Changes of one record, and the record with them.

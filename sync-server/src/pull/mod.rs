@@ -2,12 +2,12 @@
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::BlobHash;
-use gridpass_core::wire::{self, BucketPage, Cursor, Granted, Pack, PackRef, PullAnswer, PullRequest, Role};
+use gridpass_core::wire::{self, BucketPage, Cursor, Granted, Pack, PackRef, PullAnswer, PullRequest};
 
 use crate::app::App;
 use crate::db::{BucketRead, DeviceRow, Manifest, NewPack, Principal};
 use crate::error::ApiError;
-use crate::ingest::scope;
+use crate::ingest::scope_of;
 
 /// The most records that may be asked for whole.
 const MAX_WHOLE: usize = 100;
@@ -23,8 +23,8 @@ pub fn pull(app: &App, device: &DeviceRow, request: &PullRequest) -> Result<Pull
         return Err(ApiError::bad("too_many_buckets", "buckets"));
     }
     let now_ms = app.now_ms();
-    let principal = principal(device);
-    let scope = scope(device.user, &app.db.assignments(&principal, now_ms, device.user)?, now_ms);
+    let principal = device.principal();
+    let scope = scope_of(app.db.as_ref(), device, now_ms)?;
     let reads = app.db.pull(&principal, now_ms, &scope, &request.buckets, app.limits.pull_rows)?;
     let (mut granted, mut removed, mut pages) = (Vec::new(), Vec::new(), Vec::new());
     for read in reads {
@@ -58,13 +58,9 @@ pub fn pull(app: &App, device: &DeviceRow, request: &PullRequest) -> Result<Pull
 /// The bytes of a pack that the phone may have; gone when it was replaced.
 pub fn pack(app: &App, device: &DeviceRow, hash: BlobHash) -> Result<Vec<u8>, ApiError> {
     let now_ms = app.now_ms();
-    let principal = principal(device);
-    let scope = scope(device.user, &app.db.assignments(&principal, now_ms, device.user)?, now_ms);
+    let principal = device.principal();
+    let scope = scope_of(app.db.as_ref(), device, now_ms)?;
     app.db.pack(&principal, now_ms, &scope, hash)?.ok_or(ApiError::Gone)
-}
-
-fn principal(device: &DeviceRow) -> Principal {
-    Principal { user: Some(device.user), device: Some(device.id), grant: None, role: Role::DEVICE }
 }
 
 /// The packs of a bucket; made anew when a tenth of it has changed since they were.

@@ -103,7 +103,7 @@ pub async fn token(
         if !taken {
             return Err(ApiError::Forbidden("challenge"));
         }
-        let principal = Principal { user: Some(device.user), device: Some(device.id), grant: None, role: Role::DEVICE };
+        let principal = device.principal();
         let grants = app.db.assignments(&principal, now_ms, device.user)?;
         let grants = grants
             .into_iter()

@@ -19,6 +19,7 @@ pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) 
                 Write::Record(write) => apply_record(connection, now_ms, write)?,
                 Write::Quarantine(item) => keep(connection, now_ms, item)?,
                 Write::Batch(proof) => keep_proof(connection, now_ms, proof)?,
+                Write::Nothing => Outcome::Stored(Stored { time_ms: now_ms, ..Stored::default() }),
             };
             if let Outcome::Stored(_) = outcome {
                 audit(connection, now_ms, &commit.audit)?;
