@@ -139,7 +139,7 @@ fn element(field: &Field, value: &Value) -> Checked {
         (FieldType::Codes { .. } | FieldType::Refs { .. }, Value::Bool(_)) => Ok(()),
         (FieldType::Phones | FieldType::Children { .. } | FieldType::Answers, Value::Null) => Ok(()),
         (FieldType::Phones, Value::Str(text)) => phone(text),
-        (FieldType::Media { .. }, Value::Str(text)) => file(text),
+        (FieldType::Media { .. }, Value::Str(text)) => file(text).map(|_| ()),
         (FieldType::Children { kind }, Value::Str(text)) => match &kind.form {
             ChildForm::Text { max } => written(text, *max, false),
             ChildForm::Code(_) => ensure(is_code(text), "bad_code"),
@@ -235,7 +235,8 @@ fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'a'..=b'f' | b'0'..=b'9'))
 }
 
-fn file(text: &str) -> Checked {
+/// The parts of the value that names a file.
+pub(super) fn file(text: &str) -> Result<serde_json::Map<String, Json>, &'static str> {
     let parts = object(text).ok_or("bad_json")?;
     let media_type = |text: &str| (3..=100).contains(&text.len()) && text.is_ascii() && text.contains('/');
     let good = only(&parts, &["hash", "size", "type", "taken_at", "purpose", "thumb"])
@@ -245,7 +246,7 @@ fn file(text: &str) -> Checked {
         && number_part(&parts, "taken_at", 0, MAX_MOMENT) != Some(false)
         && text_part(&parts, "purpose", is_code) != Some(false)
         && text_part(&parts, "thumb", is_hash) != Some(false);
-    ensure(good, "bad_file")
+    ensure(good, "bad_file").map(|()| parts)
 }
 
 fn child(text: &str, known: &[ChildPart]) -> Checked {

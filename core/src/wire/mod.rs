@@ -42,6 +42,8 @@ pub const MAX_ITEM_BYTES: usize = 64 << 10;
 pub const MAX_PUTS: usize = 2000;
 /// The most that the keys written by devices may hold in one record, in bytes.
 pub const MAX_RECORD_BYTES: usize = 32 << 10;
+/// The largest file a record may name, in bytes. A server may be set to take less.
+pub const MAX_FILE_BYTES: u64 = 32 << 20;
 
 /// Bytes that are not what they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

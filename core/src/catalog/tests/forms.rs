@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::id::BlobHash;
 
 /// One field of every type.
 const EVERY: &str = r#"
@@ -214,4 +215,25 @@ proptest! {
         prop_assert_eq!(every.check_op("date", &Value::from(crate::codes::Date::in_china(moment).to_string())), Ok(()));
         prop_assert_eq!(every.check_op("dec", &Value::from(format!("{}.{:02}", cents / 100, cents % 100))), Ok(()));
     }
+}
+
+#[test]
+fn a_file_is_named_by_its_hash_and_its_value_is_read_back_as_written() {
+    let catalog = every();
+    let collection = catalog.collection("every").unwrap();
+    let (hash, thumb) = (BlobHash([7; 32]), Some(BlobHash([8; 32])));
+    let bare =
+        FileRef { hash, size: 120_034, media_type: "image/jpeg".into(), taken_at_ms: None, purpose: None, thumb: None };
+    let full = FileRef { taken_at_ms: Some(1_748_750_400_000), purpose: Some("before".into()), thumb, ..bare.clone() };
+    for file in [bare, full] {
+        let key = format!("media/{ID}");
+        assert_eq!(collection.check_op(&key, &file.to_value()), Ok(()));
+        assert_eq!(FileRef::parse(&file.to_value()), Some(file.clone()));
+        assert_eq!(collection.file_use(&key, &file.to_value()), Some(FileUse::Named(file.clone())));
+        assert_eq!(collection.file_use("text", &file.to_value()), None, "a text is no file");
+    }
+    let off = |key: &str| collection.file_use(key, &Value::Bool(true));
+    assert_eq!(off(&format!("media_off/{ID}")), Some(FileUse::TakenBack(format!("media/{ID}"))));
+    assert_eq!(off(&format!("m_off/id_card/{ID}")), Some(FileUse::TakenBack(format!("m/id_card/{ID}"))));
+    assert_eq!(FileRef::parse(&Value::from("{}")), None);
 }
