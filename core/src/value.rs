@@ -19,7 +19,7 @@ pub enum Value {
     Null,
     /// A yes or no, and the state of an element of a set.
     Bool(bool),
-    /// A whole number within ±[`MAX_INT`]: counts and milliseconds.
+    /// A whole number: counts and milliseconds. What is beyond ±[`MAX_INT`] no record takes.
     Int(#[serde(deserialize_with = "within_range")] i64),
     /// A text exactly as typed.
     Str(String),
@@ -114,12 +114,9 @@ impl<'b, C> Decode<'b, C> for Value {
             Type::Bool => d.bool().map(Self::Bool),
             Type::String => d.str().map(Self::from),
             Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Int => {
-                let number = d.i64()?;
-                if number.unsigned_abs() <= MAX_INT.unsigned_abs() {
-                    Ok(Self::Int(number))
-                } else {
-                    Err(minicbor::decode::Error::message("whole number beyond 2^53"))
-                }
+                // A number out of range is refused with its item (`Collection::check_op`), not with the whole message.
+                let number = d.int()?;
+                Ok(Self::Int(i64::try_from(number).unwrap_or(i64::MAX)))
             }
             other => Err(minicbor::decode::Error::type_mismatch(other).with_message("no record holds such a value")),
         }

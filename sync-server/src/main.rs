@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use gridpass_core::id::{GrantId, GridId, RecordId, UserId};
+use gridpass_core::id::{DeviceId, GrantId, GridId, RecordId, UserId};
 use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
 use gridpass_server::clock::Clock;
@@ -101,6 +101,13 @@ enum UserCommand {
         /// The grid's code.
         grid: String,
     },
+    /// End a user's assignment to a grid, from now on. What waits on the user's phones is still taken for a while.
+    Unassign {
+        /// The login.
+        login: String,
+        /// The grid's code.
+        grid: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -125,6 +132,11 @@ enum DeviceCommand {
     Code {
         /// The login.
         login: String,
+    },
+    /// Refuse a phone from now on: lost, broken, handed back.
+    Revoke {
+        /// The phone's id, as its command `state` and the audit name it.
+        device: DeviceId,
     },
 }
 
@@ -174,6 +186,14 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             app.db.assign(now_ms, user, &row)?;
             say!("{grant}");
         }
+        Command::User(UserCommand::Unassign { login, grid }) => {
+            let user = user_of(&login)?;
+            let grid = app.db.grid_by_code(&Principal::SERVER, now_ms, &grid)?.ok_or("grid: no grid has this code")?;
+            match app.db.end_assignments(now_ms, user, grid)? {
+                0 => return Err("grid: the user is not assigned to it; nothing was changed".into()),
+                ended => say!("{ended} assignments ended"),
+            }
+        }
         Command::Grid(GridCommand::Add { code, name }) => {
             let id = GridId::new(now_ms, random()?);
             app.db.add_grid(now_ms, id, &[], &code, &name)?;
@@ -197,6 +217,10 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             app.db.add_enrol_code(now_ms, *blake3::hash(code.as_bytes()).as_bytes(), user, until)?;
             say!("{}", EnrolCode { url: app.config.url.clone(), code, pin: app.keys.tls_pin });
         }
+        Command::Device(DeviceCommand::Revoke { device }) => match app.db.revoke(now_ms, device)? {
+            true => say!("{device} revoked"),
+            false => return Err("device: no phone of this id, or revoked before; nothing was changed".into()),
+        },
         Command::Catalog(command) => cli::catalog::run(&app, command)?,
         Command::Backup(args) => cli::backup::run_backup(&app, &cli.data, &args)?,
         Command::Restore(_) => {} // before the database is opened

@@ -21,4 +21,6 @@ mod restores;
 #[cfg(test)]
 mod round_trip;
 #[cfg(test)]
+mod scope;
+#[cfg(test)]
 mod searching;

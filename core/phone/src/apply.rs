@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::catalog::Catalog;
-use gridpass_core::id::{BlobHash, IntentId, RecordId};
+use gridpass_core::id::{BlobHash, GridId, IntentId, RecordId};
 use gridpass_core::record::{self, Built};
 use gridpass_core::sync::Event;
 use gridpass_core::wire::{BucketPage, ChangeRow, Cursor, Granted, Pack, PullAnswer, PullRequest, RowKind, Touched};
@@ -19,7 +19,7 @@ use crate::project::{project, project_settled};
 use crate::store::bucket::{BucketState, HeldBucket};
 use crate::store::pending::{self, Pending, PendingState};
 use crate::store::settled::{self, Settled};
-use crate::store::{self, bucket, meta, quarantine, view};
+use crate::store::{self, bucket, locked, meta, quarantine, view};
 use crate::verdicts::refresh;
 
 /// How long own changes are kept at least after they settled, in milliseconds.
@@ -115,6 +115,7 @@ impl Inner {
             return Ok(false);
         }
         self.store.write(|tx| {
+            let before = grids(tx)?;
             for number in removed {
                 if let Some(held) = bucket::by_number(tx, *number)? {
                     bucket::delete(tx, &held.bucket)?;
@@ -129,6 +130,17 @@ impl Inner {
             }
             for granted in granted {
                 self.take_granted(tx, now, granted)?;
+            }
+            let after = grids(tx)?;
+            if before != after {
+                let mut enrolment = locked(&self.enrolment);
+                enrolment.grants.retain(|grant| after.contains(&grant.grid) || !before.contains(&grant.grid));
+                enrolment.store(&self.host)?;
+                // The grants of a grid that is new come with the next token.
+                let named = |grid: &GridId| enrolment.grants.iter().any(|grant| grant.grid == *grid);
+                if !after.iter().all(named) {
+                    self.stale_token.store(true, Ordering::Release);
+                }
             }
             Ok(!granted.is_empty() || !removed.is_empty())
         })
@@ -443,6 +455,12 @@ fn settle(tx: &Transaction<'_>, now: Now, held: &HeldBucket, taken: &mut Taken) 
         }
     }
     Ok(())
+}
+
+/// The grids that the phone works in.
+fn grids(tx: &Transaction<'_>) -> store::Result<BTreeSet<GridId>> {
+    let held = bucket::all(tx)?;
+    Ok(held.iter().filter(|held| held.state != BucketState::Closing).filter_map(|held| held.bucket.grid()).collect())
 }
 
 /// Records that are in no bucket leave, unless work is pending on them: then they are hidden.

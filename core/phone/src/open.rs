@@ -147,7 +147,7 @@ impl Phone {
             transport,
             engine: tokio::sync::Mutex::new(Engine::default()),
             token: Mutex::new(None),
-            untold_actor: AtomicBool::new(false),
+            stale_token: AtomicBool::new(false),
             ahead_ms: AtomicI64::new(0),
             restarts: AtomicU32::new(0),
             catalog,

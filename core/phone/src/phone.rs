@@ -35,8 +35,8 @@ pub(crate) struct Inner {
     /// One sync at a time; the engine remembers failures between them.
     pub engine: tokio::sync::Mutex<Engine>,
     pub token: Mutex<Option<String>>,
-    /// The server has not been told the actor the phone now writes as.
-    pub untold_actor: AtomicBool,
+    /// The token was given before something that the server has to be told, or has to tell: a new actor, other grids.
+    pub stale_token: AtomicBool,
     /// How far the phone's clock is before the server's, in milliseconds, as the last answer told.
     pub ahead_ms: AtomicI64,
     /// How often this sync started a bucket again because its checksum differed.

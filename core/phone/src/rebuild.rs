@@ -35,7 +35,7 @@ impl Inner {
         self.outbox_trim().map_err(store::StoreError::from)?;
         self.committed();
         let to_push = self.store.read(|db| pending::count(db, PendingState::Queued))? > 0;
-        Ok(Event::Reauthored { to_push, new_actor: self.untold_actor.load(Ordering::Acquire) })
+        Ok(Event::Reauthored { to_push, new_actor: self.stale_token.load(Ordering::Acquire) })
     }
 
     /// Lays the record's pending work over what is settled, in the order it was made.

@@ -49,7 +49,7 @@ impl Phone {
     pub async fn sync(&self) -> Result<SyncReport, ApiError> {
         let inner = &self.inner;
         let mut engine = inner.engine.lock().await;
-        if inner.untold_actor.load(Ordering::Acquire) {
+        if inner.stale_token.load(Ordering::Acquire) {
             engine.forget_token();
         }
         inner.store.write(|tx| pending::move_all(tx, PendingState::Waits, PendingState::Queued).map(|_| ()))?;
@@ -203,7 +203,7 @@ impl Inner {
         }
         drop(enrolment);
         *locked(&self.token) = Some(token.token);
-        self.untold_actor.store(false, Ordering::Release);
+        self.stale_token.store(false, Ordering::Release);
         Ok(Event::Authenticated)
     }
 
@@ -265,6 +265,9 @@ impl Inner {
         let answer: PullAnswer = self.post("/sync/v1/pull", packed(&request), PULL_ANSWER).await?;
         let event = self.take_pull(&request, &answer).map_err(|error| self.stopped(&error))?;
         self.committed();
+        if self.stale_token.load(Ordering::Acquire) {
+            self.authenticate().await?;
+        }
         Ok(event)
     }
 

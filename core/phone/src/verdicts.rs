@@ -175,7 +175,7 @@ impl Inner {
         enrolment.nonces.push(nonce);
         enrolment.store(&self.host)?;
         meta::put(tx, meta::NONCE, &nonce)?;
-        self.untold_actor.store(true, Ordering::Release);
+        self.stale_token.store(true, Ordering::Release);
         tracing::warn!("this database was copied; the phone goes on as a new actor");
         Ok(())
     }

@@ -266,6 +266,8 @@ pub enum BucketRead {
     Gone {
         /// The number the phone asked with.
         number: u32,
+        /// The bucket of this number, if there is one in this epoch.
+        bucket: Option<Bucket>,
     },
     /// The phone must start the bucket: it has no cursor, or one that does not stand.
     Start {
@@ -412,6 +414,9 @@ pub trait Database: Send + Sync {
 
     /// Assigns a user to a grid.
     fn assign(&self, now_ms: i64, user: UserId, assignment: &AssignmentRow) -> Result<(), DbError>;
+
+    /// Ends the assignments of a user to a grid that count now. Returns how many ended.
+    fn end_assignments(&self, now_ms: i64, user: UserId, grid: GridId) -> Result<usize, DbError>;
 
     /// Gives out a one-time enrolment code, by its hash.
     fn add_enrol_code(&self, now_ms: i64, hash: [u8; 32], user: UserId, expires_ms: i64) -> Result<(), DbError>;

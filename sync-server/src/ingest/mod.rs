@@ -5,7 +5,7 @@ mod rights;
 mod time;
 
 pub use batch::push;
-pub use rights::{Rights, scope_of};
+pub use rights::{Rights, scope, scope_of};
 pub use time::corrected_ms;
 
 use gridpass_core::id::ChangeHash;

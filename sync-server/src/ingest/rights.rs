@@ -33,6 +33,14 @@ impl Rights<'_> {
             }
         }
     }
+
+    /// Until when work in a bucket that the user no longer has is still taken; nothing where none is.
+    pub fn closing_until(&self, bucket: Bucket) -> Option<i64> {
+        let grid = bucket.grid()?;
+        let ended =
+            self.assignments.iter().filter(|assignment| assignment.grid == grid).filter_map(|ended| ended.to_ms);
+        ended.map(|to| to.saturating_add(self.grace_ms)).filter(|until| self.now_ms <= *until).max()
+    }
 }
 
 /// The buckets a user's phone may hold at a moment.
@@ -76,6 +84,19 @@ mod tests {
         };
         assert_eq!([99, 100, 250, 251].map(|now| may(1, now)), [false, true, true, false]);
         assert_eq!([300, 500].map(|now| may(9, now)), [false, true], "an unknown grant is judged as the current one");
+    }
+
+    #[test]
+    fn a_bucket_closes_when_the_last_of_its_ended_assignments_has_had_its_grace() {
+        let other = GridId([3; 16]);
+        let assignments =
+            [assignment(1, GRID, 0, Some(100)), assignment(2, GRID, 0, Some(200)), assignment(3, other, 0, None)];
+        let until = |bucket, now_ms| {
+            Rights { user: USER, assignments: &assignments, now_ms, grace_ms: 50 }.closing_until(bucket)
+        };
+        assert_eq!([200, 250, 251].map(|now| until(Bucket::Base(GRID), now)), [Some(250), Some(250), None]);
+        assert_eq!(until(Bucket::Base(other), 200), None, "it has not ended");
+        assert_eq!(until(Bucket::User(USER), 200), None);
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::BlobHash;
-use gridpass_core::wire::{self, BucketPage, Cursor, Granted, Pack, PackRef, PullAnswer, PullRequest};
+use gridpass_core::wire::{self, BucketPage, Closing, Cursor, Granted, Pack, PackRef, PullAnswer, PullRequest};
 
 use crate::app::App;
 use crate::db::{BucketRead, DeviceRow, Manifest, NewPack, Principal};
 use crate::error::ApiError;
-use crate::ingest::scope_of;
+use crate::ingest::{Rights, scope, scope_of};
 
 /// The most records that may be asked for whole.
 const MAX_WHOLE: usize = 100;
@@ -24,16 +24,25 @@ pub fn pull(app: &App, device: &DeviceRow, request: &PullRequest) -> Result<Pull
     }
     let now_ms = app.now_ms();
     let principal = device.principal();
-    let scope = scope_of(app.db.as_ref(), device, now_ms)?;
+    let assignments = app.db.assignments(&principal, now_ms, device.user)?;
+    let scope = scope(device.user, &assignments, now_ms);
+    let rights = Rights { user: device.user, assignments: &assignments, now_ms, grace_ms: app.limits.grace_ms };
+    let waits = |number| request.buckets.iter().any(|asked| asked.bucket == number && asked.pending > 0);
     let reads = app.db.pull(&principal, now_ms, &scope, &request.buckets, app.limits.pull_rows)?;
-    let (mut granted, mut removed, mut pages) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut granted, mut closing, mut removed, mut pages) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for read in reads {
         match read {
             BucketRead::Page { number, to, durable_seq, rows, more } => {
                 let rows = (!rows.is_empty()).then_some(rows);
                 pages.push(BucketPage { number, to, durable_seq, rows, more });
             }
-            BucketRead::Gone { number } => removed.push(number),
+            // Nothing more is sent; what waits on the phone is still taken for a while.
+            BucketRead::Gone { number, bucket } => {
+                match bucket.and_then(|bucket| rights.closing_until(bucket)).filter(|_| waits(number)) {
+                    Some(until_ms) => closing.push(Closing { number, until_ms }),
+                    None => removed.push(number),
+                }
+            }
             BucketRead::Start { number, bucket, head } => {
                 let Manifest { as_of, packs } = packs_of(app, &principal, now_ms, bucket, head)?;
                 granted.push(Granted { number, bucket, as_of, packs });
@@ -46,7 +55,7 @@ pub fn pull(app: &App, device: &DeviceRow, request: &PullRequest) -> Result<Pull
     };
     Ok(PullAnswer {
         granted: (!granted.is_empty()).then_some(granted),
-        closing: None,
+        closing: (!closing.is_empty()).then_some(closing),
         removed: (!removed.is_empty()).then_some(removed),
         pages,
         whole,

@@ -1,10 +1,12 @@
 //! What phones get.
 
+use std::sync::atomic::Ordering;
+
 use gridpass_core::record::{Document, checksum};
-use gridpass_core::wire::{self, BucketPage, Pack, RowKind};
+use gridpass_core::wire::{self, BucketCursor, BucketPage, Closing, Pack, RowKind};
 use gridpass_server::pull;
 
-use crate::hand::{Server, cursor, record};
+use crate::hand::{START_MS, Server, cursor, record};
 
 #[test]
 fn packs_and_then_rows_add_up_to_the_checksum() {
@@ -93,4 +95,27 @@ fn nobody_reads_what_no_assignment_lets_him() {
     let asked = wire::PullRequest { buckets: Vec::new(), whole: vec![record(1)] };
     assert_eq!(pull::pull(&server.app, &two.device, &asked).unwrap().whole, Some(vec![]));
     assert!(pull::pack(&server.app, &two.device, granted.packs[0].hash).is_err());
+}
+
+#[test]
+fn a_bucket_whose_scope_ended_closes_while_work_waits_and_is_gone_after_it_or_after_the_grace() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(folder.path());
+    let mut phone = server.enrol(1);
+    phone.save(&server, record(1), &mut Document::new(), &[("kind", "family".into())]);
+    let granted = phone.start(&server);
+    let ended = server.app.db.end_assignments(START_MS + 1000, phone.device.user, server.grid).unwrap();
+    assert_eq!(ended, 1);
+    let until_ms = START_MS + 1000 + server.app.limits.grace_ms;
+    let asked = |pending| vec![BucketCursor { bucket: granted.number, cursor: granted.as_of, pending }];
+    let at = |now_ms, pending| {
+        server.clock.store(now_ms, Ordering::Relaxed);
+        let answer = phone.pull(&server, asked(pending));
+        assert!(answer.pages.is_empty(), "nothing more is sent");
+        (answer.closing, answer.removed)
+    };
+    let number = granted.number;
+    assert_eq!(at(START_MS + 2000, 2), (Some(vec![Closing { number, until_ms }]), None));
+    assert_eq!(at(START_MS + 2000, 0), (None, Some(vec![number])));
+    assert_eq!(at(until_ms + 1, 2), (None, Some(vec![number])));
 }

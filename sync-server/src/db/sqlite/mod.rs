@@ -316,6 +316,10 @@ impl Database for Sqlite {
         self.writer.run("assigning", now_ms, move |c| people::assign(c, now_ms, user, &assignment))
     }
 
+    fn end_assignments(&self, now_ms: i64, user: UserId, grid: GridId) -> Result<usize, DbError> {
+        self.writer.run("ending assignments", now_ms, move |c| people::end_assignments(c, now_ms, user, grid))
+    }
+
     fn add_enrol_code(&self, now_ms: i64, hash: [u8; 32], user: UserId, expires_ms: i64) -> Result<(), DbError> {
         self.writer.run("giving out a code", now_ms, move |c| people::add_enrol_code(c, now_ms, hash, user, expires_ms))
     }

@@ -1,6 +1,6 @@
 //! Users, grids, assignments, phones, codes and tokens.
 
-use gridpass_core::id::{ActorId, DeviceId, GridId, UnitId, UserId};
+use gridpass_core::id::{ActorId, DeviceId, GrantId, GridId, UnitId, UserId};
 use gridpass_core::wire::{Nonce, Role};
 use rusqlite::{Connection, Row, params};
 
@@ -95,6 +95,20 @@ pub(super) fn assign(
         params![assignment.grant.0, user.0, assignment.grid.0, assignment.role, assignment.from_ms, assignment.to_ms],
     )?;
     note(connection, now, "assigned", assignment.grant.as_bytes())
+}
+
+pub(super) fn end_assignments(connection: &Connection, now: i64, user: UserId, grid: GridId) -> Result<usize, DbError> {
+    const STEP: &str = "ending assignments";
+    let ended: Vec<GrantId> = rows(
+        connection,
+        STEP,
+        "UPDATE assignment SET valid_to = ?3
+         WHERE user = ?1 AND grid = ?2 AND valid_from <= ?3 AND (valid_to IS NULL OR valid_to > ?3) RETURNING grant_id",
+        params![user.0, grid.0, now],
+        |row| named(row, "grant_id"),
+    )?;
+    ended.iter().try_for_each(|grant| note(connection, now, "unassigned", grant.as_bytes()))?;
+    Ok(ended.len())
 }
 
 pub(super) fn add_enrol_code(

@@ -41,7 +41,9 @@ pub(super) fn pull(
     let mut left = limit;
     for asked in cursors {
         let Some(head) = heads.remove(&asked.bucket) else {
-            answer.push(BucketRead::Gone { number: asked.bucket });
+            let known = asked.cursor.epoch == epoch;
+            let bucket = if known { bucket_of(connection, asked.bucket)? } else { None };
+            answer.push(BucketRead::Gone { number: asked.bucket, bucket });
             continue;
         };
         if !stands(connection, epoch, &head, &asked.cursor)? {
@@ -60,6 +62,16 @@ pub(super) fn pull(
 fn start(epoch: u64, head: &Head) -> BucketRead {
     let cursor = Cursor { epoch, log_seq: head.head, checksum: head.checksum };
     BucketRead::Start { number: head.number, bucket: head.bucket, head: cursor }
+}
+
+/// The bucket of a number.
+fn bucket_of(connection: &Connection, number: u32) -> Result<Option<Bucket>, DbError> {
+    const STEP: &str = "finding a bucket";
+    let mut statement =
+        connection.prepare_cached("SELECT name FROM bucket WHERE number = ?1").map_err(backend(STEP))?;
+    let name: Option<Vec<u8>> = optional(statement.query_row([number], |row| row.get(0)), STEP)?;
+    let bucket = name.map(|name| Bucket::try_from(name.as_slice()));
+    bucket.transpose().map_err(|_| DbError::Damaged { table: "bucket" })
 }
 
 fn head(connection: &Connection, bucket: Bucket) -> Result<Option<Head>, DbError> {

@@ -1,0 +1,64 @@
+//! Assignments that end while a phone is away.
+
+use gridpass_core::id::{GrantId, UserId};
+use gridpass_core::record::edit::Edit;
+use gridpass_core::{Value, bucket::Bucket};
+use gridpass_phone::{ApiError, SaveInput};
+use gridpass_server::db::{AssignmentRow, Principal};
+use gridpass_tests::world::{START_MS, Worker, World};
+
+fn user(world: &World, login: &str) -> UserId {
+    world.server().unwrap().db.user_by_login(&Principal::SERVER, START_MS, login).unwrap().unwrap()
+}
+
+fn holds(worker: &Worker, bucket: Bucket) -> bool {
+    worker.phone.state().unwrap().buckets.iter().any(|held| held.bucket == bucket)
+}
+
+fn area(estate: &str) -> Vec<(String, Value)> {
+    let values = [("level", "area"), ("estate", estate), ("usage", "residential")];
+    values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_typed_before_the_end_is_handed_in_and_then_the_grid_leaves_the_phone() {
+    let world = World::new().unwrap();
+    let (li, wang) = (world.phone("li").await.unwrap(), world.phone("wang").await.unwrap());
+    let address = li.phone.create("address", area("海尔山庄")).unwrap().record;
+    li.sync().await.unwrap();
+    wang.sync().await.unwrap();
+
+    // Li types without a network; meanwhile the office gives the grid to somebody else.
+    let edits = vec![Edit { key: "estate".into(), seen: "海尔山庄".into(), new: "海尔山庄一期".into() }];
+    li.phone.save(SaveInput { record: Some(address), edits, ..SaveInput::default() }).unwrap();
+    let server = world.server().unwrap();
+    assert_eq!(server.db.end_assignments(server.now_ms(), user(&world, "li"), world.grid).unwrap(), 1);
+
+    assert!(li.sync().await.unwrap().complete, "late work counts within the grace");
+    assert!(!holds(&li, Bucket::Place(world.grid)) && !holds(&li, Bucket::Base(world.grid)));
+    assert!(matches!(li.phone.show(address), Err(ApiError::NotFound)));
+    assert_eq!(li.phone.receipts(address).unwrap().len(), 2, "the proof stays");
+    wang.sync().await.unwrap();
+    let shown = wang.phone.values(address).unwrap();
+    assert_eq!(shown.get("estate").map(|shown| shown.value()), Some(&Value::from("海尔山庄一期")));
+
+    // Nothing new can be begun in the grid, and the reason is said.
+    let again = li.phone.create("address", area("别处"));
+    let Err(ApiError::Input { problems }) = again else { panic!("{again:?}") };
+    assert_eq!(problems[0].code, "no_grid");
+
+    // Assigned again, the phone works there after one sync.
+    let assignment = AssignmentRow {
+        grant: GrantId([7; 16]),
+        grid: world.grid,
+        role: "worker".into(),
+        from_ms: server.now_ms(),
+        to_ms: None,
+    };
+    server.db.assign(server.now_ms(), user(&world, "li"), &assignment).unwrap();
+    assert!(li.sync().await.unwrap().complete);
+    let address = li.phone.create("address", area("别处")).unwrap().record;
+    assert!(li.sync().await.unwrap().complete);
+    assert_eq!(li.phone.receipts(address).unwrap().len(), 1);
+    assert_eq!(world.faults().unwrap(), []);
+}
