@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gridpass_core::catalog::{Catalog, Collection, Level, NoFacts};
+use gridpass_core::catalog::{Catalog, Collection, Finding, Level, NoFacts};
 use gridpass_core::id::{ActorId, GrantId, GridId, IntentId, RecordId};
 use gridpass_core::record::check::{self, Facts, KeyRule};
 use gridpass_core::record::edit::{Edit, EditError, plan};
@@ -257,7 +257,7 @@ impl Inner {
             }
             return Ok(Saved { record, intent: None, warnings: Vec::new() });
         }
-        let warnings = judged(form, &loaded, &puts, kind, now)?;
+        let warnings = judged(catalog, form, &loaded, &puts, kind, now)?;
         let grants = self.enrolment().grants;
         let home = match loaded.home() {
             Some(home) => home,
@@ -467,18 +467,17 @@ fn self_check(catalog: &Catalog, document: &Document, pending: &Pending, change:
 
 /// What the catalog says of the record after the save: errors stop a form, warnings go with it.
 fn judged(
+    catalog: &Catalog,
     form: &Collection,
     loaded: &Loaded,
     puts: &[(String, Value)],
     kind: IntentKind,
     now: Now,
 ) -> Result<Vec<Problem>, ApiError> {
-    let mut problems = Vec::new();
-    for (key, value) in puts.iter().filter(|(key, _)| !key.starts_with(REQUEST)) {
-        if let Err(error) = form.check_op(key, value) {
-            problems.push(Problem::at(key, error.code));
-        }
-    }
+    let written = puts.iter().filter(|(key, _)| !key.starts_with(REQUEST));
+    let problem = |finding: &Finding| Problem::found(finding, catalog);
+    let malformed = written.filter_map(|(key, value)| form.check_put(key, value));
+    let problems: Vec<Problem> = malformed.map(|finding| problem(&finding)).collect();
     if !problems.is_empty() {
         return Err(ApiError::Input { problems });
     }
@@ -488,11 +487,6 @@ fn judged(
     let mut values = plain(&loaded.screen);
     values.extend(puts.iter().cloned());
     let findings = form.check(&values, &NoFacts(now.wall_ms));
-    let problem = |finding: &gridpass_core::catalog::Finding| Problem {
-        key: Some(finding.at.clone()),
-        code: finding.code.clone(),
-        args: finding.args.iter().map(|(name, text)| ((*name).to_owned(), text.zh.clone())).collect(),
-    };
     let (errors, warnings): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.level == Level::Error);
     if errors.is_empty() {
         Ok(warnings.into_iter().map(problem).collect())

@@ -1,7 +1,6 @@
 //! What can go wrong, as the app has to act on it.
 
-use std::collections::BTreeMap;
-
+use gridpass_core::catalog::{Catalog, Finding, Text};
 use gridpass_core::sync::Failure;
 
 use crate::host::HostError;
@@ -64,25 +63,52 @@ pub enum ApiError {
 pub struct Problem {
     /// The key of the field, if it is about one.
     pub key: Option<String>,
-    /// A stable code; its text is in the catalog or among the app's resources.
+    /// A stable code.
     pub code: String,
-    /// What the text names; words of the catalog, never a value.
-    pub args: BTreeMap<String, String>,
+    /// What is wrong and what to do; names fields, never a value.
+    pub text: Text,
 }
 
 impl Problem {
     /// A problem of one field.
     pub(crate) fn at(key: &str, code: &str) -> Self {
-        Self { key: Some(key.to_owned()), code: code.to_owned(), args: BTreeMap::new() }
+        Self { key: Some(key.to_owned()), ..Self::of_form(code) }
     }
 
     /// A problem of the whole form.
-    pub(crate) fn of_form(code: &str) -> Self {
-        Self { key: None, code: code.to_owned(), args: BTreeMap::new() }
+    pub fn of_form(code: &str) -> Self {
+        Self { key: None, code: code.to_owned(), text: text_of(code) }
+    }
+
+    /// What a catalog found.
+    pub(crate) fn found(finding: &Finding, catalog: &Catalog) -> Self {
+        Self { key: Some(finding.at.clone()), code: finding.code.clone(), text: finding.text(catalog) }
     }
 }
 
+/// The text of a code of the program, or the bare code.
+fn text_of(code: &str) -> Text {
+    Catalog::built_in().text(code).cloned().unwrap_or_else(|| Text::new(code, code))
+}
+
 impl ApiError {
+    /// What happened and what to do, in both languages; problems of a form have texts of their own.
+    pub fn text(&self) -> Text {
+        let known_or =
+            |code: &str, else_code| Catalog::built_in().text(code).cloned().unwrap_or_else(|| text_of(else_code));
+        match self {
+            Self::Enrol { code } => known_or(code, "enrol_again"),
+            Self::Locked { code } => text_of(code),
+            Self::Later { code, .. } => known_or(code, "later"),
+            Self::Input { .. } => text_of("check_form"),
+            Self::NotFound => text_of("not_on_this_phone"),
+            Self::Update => text_of("update_app"),
+            Self::Storage { damaged: true, .. } => text_of("storage_damaged"),
+            Self::Storage { .. } => text_of("storage"),
+            Self::Bug { .. } => text_of("bug"),
+        }
+    }
+
     pub(crate) fn bug(step: &str) -> Self {
         Self::Bug { step: step.to_owned() }
     }

@@ -1,5 +1,6 @@
 //! What waits for its author: refused work, and work that would overwrite what was never seen.
 
+use gridpass_core::catalog::{Catalog, Text};
 use gridpass_core::id::{IntentId, RecordId};
 use gridpass_core::record::edit::Edit;
 use gridpass_core::value::Value;
@@ -39,6 +40,8 @@ pub struct InboxItem {
     pub why: InboxWhy,
     /// The reason as a code, with the field it is about.
     pub reason: Reason,
+    /// The reason in words, and what to do.
+    pub text: Text,
     /// What was changed, over what was seen.
     pub edits: Vec<Edit>,
     /// What is shown now at the keys of the edits, in their order.
@@ -50,6 +53,7 @@ pub struct InboxItem {
 impl Phone {
     /// Everything that waits for its author, oldest first.
     pub fn inbox(&self) -> Result<Vec<InboxItem>, ApiError> {
+        let catalog = self.catalog();
         Ok(self.inner.store.read(|db| {
             let mut items = Vec::new();
             for item in quarantine::all(db)? {
@@ -59,9 +63,10 @@ impl Phone {
                     id: item.id,
                     record: item.record,
                     title: view::get(db, item.record)?.map_or_else(String::new, |row| row.title),
-                    collection: item.collection,
                     why: if item.why == Why::Rejected { InboxWhy::Rejected } else { InboxWhy::NeedsYou },
+                    text: in_words(&catalog, &item.collection, &item.reason),
                     reason: item.reason,
+                    collection: item.collection,
                     now: item.edits.iter().map(now).collect(),
                     edits: item.edits,
                     at_ms: item.at_ms,
@@ -151,4 +156,12 @@ impl Phone {
     pub fn draft(&self, id: IntentId) -> Result<draft::Draft, ApiError> {
         self.inner.store.read(|db| draft::get(db, id))?.ok_or(ApiError::NotFound)
     }
+}
+
+/// A reason in the words of the catalog; of those that only a defect or a forgery brings about, that it was refused.
+fn in_words(catalog: &Catalog, collection: &str, reason: &Reason) -> Text {
+    let text = catalog.text(&reason.code).or_else(|| catalog.text("refused")).cloned().unwrap_or_default();
+    let form = catalog.collection(collection);
+    let field = reason.field.as_deref().and_then(|key| form?.key(key)?.field);
+    text.fill(field.map(|field| ("label", &field.label)))
 }

@@ -37,6 +37,24 @@ impl Finding {
 }
 
 impl Collection {
+    /// What is wrong with the form of one put, as [`Collection::check_op`] says it, with the words for its text.
+    pub fn check_put(&self, key: &str, value: &Value) -> Option<Finding> {
+        self.check_op(key, value).err().map(|error| self.malformed(key, error.code))
+    }
+
+    fn label_of(&self, key: &str) -> Vec<(&'static str, Text)> {
+        let field = self.key(key).and_then(|form| form.field).or_else(|| self.field(key));
+        let label = field.map_or_else(|| Text::new(key, key), |field| field.label.clone());
+        vec![("label", label)]
+    }
+
+    fn malformed(&self, key: &str, code: &str) -> Finding {
+        let max = max_of(self, key).map(|(name, word)| (name, Text::new(word.clone(), word)));
+        let mut args = self.label_of(key);
+        args.extend(max);
+        Finding { level: Level::Error, at: key.to_owned(), code: code.to_owned(), text: None, args }
+    }
+
     /// Judges a record: form, required fields, code tables, bounds, code rules, and the collection's own rules.
     ///
     /// `facts` says when the record is judged and what is known about others. Keys this catalog does not know are
@@ -68,7 +86,7 @@ impl Collection {
                     at: rule.at.clone(),
                     code: rule.id.clone(),
                     text: Some(rule.text.clone()),
-                    args: run.label(&rule.at),
+                    args: run.collection.label_of(&rule.at),
                 });
             }
         }
@@ -116,14 +134,8 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn label(&self, key: &str) -> Vec<(&'static str, Text)> {
-        let field = self.collection.key(key).and_then(|form| form.field).or_else(|| self.collection.field(key));
-        let label = field.map_or_else(|| Text::new(key, key), |field| field.label.clone());
-        vec![("label", label)]
-    }
-
     fn find(&mut self, level: Level, at: &str, code: &str, more: impl IntoIterator<Item = (&'static str, String)>) {
-        let mut args = self.label(at);
+        let mut args = self.collection.label_of(at);
         args.extend(more.into_iter().map(|(name, word)| (name, Text::new(word.clone(), word))));
         self.findings.push(Finding { level, at: at.to_owned(), code: code.to_owned(), text: None, args });
     }
@@ -137,7 +149,7 @@ impl<'a> Run<'a> {
                 Err(error) if matches!(error.code, "unknown_key" | "cannot_clear") => {}
                 Err(error) => {
                     self.malformed.insert(key);
-                    self.find(Level::Error, key, error.code, max_of(self.collection, key));
+                    self.findings.push(self.collection.malformed(key, error.code));
                 }
             }
         }
@@ -175,7 +187,7 @@ impl<'a> Run<'a> {
             fields.iter().map(|field| pick(&field.label)).collect::<Vec<_>>().join(joint)
         };
         let text = Text { zh: labels(|text| &text.zh, "、"), en: labels(|text| &text.en, ", ") };
-        let mut args = self.label(&first.key);
+        let mut args = self.collection.label_of(&first.key);
         args.push(("fields", text));
         let level = self.missing_level(&first.key);
         self.findings.push(Finding { level, at: first.key.clone(), code: "one_of".to_owned(), text: None, args });

@@ -22,3 +22,5 @@ mod refused;
 mod restored;
 #[cfg(test)]
 mod scope;
+#[cfg(test)]
+mod texts;

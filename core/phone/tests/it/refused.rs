@@ -38,6 +38,7 @@ fn a_refused_edit_is_kept_with_its_reason_and_later_edits_of_other_fields_go_on(
     assert_eq!(sent.iter().filter(|item| Some(item.intent.id) == later.intent).count(), 2, "under its own intent");
 
     let inbox = ann.phone().inbox().unwrap();
+    assert!(inbox[0].text.zh.contains("内容已保留"), "said in words: {:?}", inbox[0].text);
     assert_eq!(inbox.len(), 2);
     assert_eq!((inbox[0].why, &inbox[0].reason), (InboxWhy::Rejected, &Reason::at("refused", "phone/1")));
     assert_eq!(inbox[0].edits, [edit("phone/1", NOTHING, "13900000008|本人")]);

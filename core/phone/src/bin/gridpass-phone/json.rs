@@ -1,9 +1,7 @@
 //! The facade's views as JSON.
 
-use std::collections::BTreeMap;
-
 use gridpass_core::Value;
-use gridpass_core::catalog::{Catalog, Text};
+use gridpass_core::catalog::Text;
 use gridpass_phone::{
     ApiError, BuildingView, Draft, DueView, InboxItem, LinkView, LockState, PhoneState, Problem, ReceiptView,
     RecordState, RecordView, ResidentView, RowView, Saved,
@@ -163,6 +161,7 @@ pub fn inbox_item(item: &InboxItem) -> Json {
         "title": item.title,
         "why": format!("{:?}", item.why),
         "code": item.reason.code,
+        "text": text(&item.text),
         "field": item.reason.field,
         "edits": item.edits.iter().zip(&item.now).map(|(edit, now)| json!({
             "key": edit.key,
@@ -223,24 +222,11 @@ pub fn error(error: &ApiError) -> Json {
         ApiError::Input { problems } => problems.iter().map(problem).collect(),
         _ => Json::Null,
     };
-    json!({ "error": error.to_string(), "problems": problems })
+    json!({ "error": error.to_string(), "text": text(&error.text()), "problems": problems })
 }
 
 fn problem(problem: &Problem) -> Json {
-    let catalog = Catalog::built_in();
-    let label = |key: &String| Text::new(key.as_str(), key.as_str());
-    let mut args: BTreeMap<&str, Text> =
-        problem.args.iter().map(|(name, word)| (name.as_str(), Text::new(word.as_str(), word.as_str()))).collect();
-    if let Some(key) = &problem.key {
-        args.entry("label").or_insert_with(|| label(key));
-    }
-    let text = catalog.text(&problem.code).map(|text| text.fill(args.iter().map(|(name, word)| (*name, word))));
-    json!({
-        "key": problem.key,
-        "code": problem.code,
-        "zh": text.as_ref().map(|text| &text.zh),
-        "en": text.as_ref().map(|text| &text.en),
-    })
+    json!({ "key": problem.key, "code": problem.code, "zh": problem.text.zh, "en": problem.text.en })
 }
 
 fn value(value: &Value) -> Json {

@@ -5,7 +5,6 @@
 
 mod json;
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -442,8 +441,7 @@ fn pairs(fields: &[String]) -> Result<Vec<(String, Value)>, ApiError> {
 }
 
 fn no_pair() -> ApiError {
-    let problem = Problem { key: None, code: "expected_key_value".into(), args: BTreeMap::new() };
-    ApiError::Input { problems: vec![problem] }
+    ApiError::Input { problems: vec![Problem::of_form("expected_key_value")] }
 }
 
 /// A value as it is typed: empty clears, true, false and whole numbers are what they look like, quotes make a text.
