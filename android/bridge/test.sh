@@ -13,8 +13,8 @@ if ! has_jdk || ! command -v mvn >/dev/null; then
     if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
         echo "kotlin: installing default-jdk-headless and maven by apt-get"
         export DEBIAN_FRONTEND=noninteractive
-        apt-get update -qq
-        apt-get install -y -qq --no-install-recommends default-jdk-headless maven >/dev/null
+        # Where this fails the lines below say what is missing.
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends default-jdk-headless maven >/dev/null || true
     fi
     has_jdk || { echo "kotlin: a JDK of version 17 or later is missing (Debian: default-jdk-headless)" >&2; exit 1; }
     command -v mvn >/dev/null || { echo "kotlin: Maven is missing (Debian: maven)" >&2; exit 1; }
@@ -29,12 +29,11 @@ case $(uname -s) in
     *) library=$native/libgridpass_ffi.so ;;
 esac
 
-$cargo build --locked --quiet --manifest-path ffi/bindgen/Cargo.toml --target-dir "$target/bindgen"
 bindings=$PWD/android/bridge/target/bindings
 rm -rf "$bindings"
-"$target/bindgen/debug/gridpass-bindgen" kotlin "$library" "$bindings"
+$cargo run --locked --quiet --manifest-path ffi/bindgen/Cargo.toml -- kotlin "$library" "$bindings"
 
-mvn -B -ntp -q -f android/bridge/pom.xml -Dkotlin.compiler.daemon=false \
+mvn -B -ntp -q -f android/bridge/pom.xml -Dstyle.color=never -Dkotlin.compiler.daemon=false \
     -Dnative.dir="$native" -Dgridpass.server="$target/debug/gridpass-server" test
 sed -nE 's/.*<testsuite .* name="([^"]*)".* tests="([0-9]+)".*/kotlin: \2 tests of \1 hold/p' \
     android/bridge/target/surefire-reports/TEST-*.xml

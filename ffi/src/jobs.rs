@@ -11,9 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::PhoneError;
 
-static RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| {
-    Builder::new_multi_thread().worker_threads(2).thread_name("gridpass").enable_all().build().ok()
-});
+static RUNTIME: LazyLock<Option<Runtime>> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).thread_name("gridpass").enable_all().build().ok());
 
 static RUNNING: AtomicU32 = AtomicU32::new(0);
 
@@ -65,5 +64,50 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         RUNNING.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(1);
+
+    /// Says when it is dropped.
+    struct Told(mpsc::Sender<()>);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+        }
+    }
+
+    #[test]
+    fn work_ends_with_whoever_waits_for_it() {
+        let (started, starts) = mpsc::channel();
+        let (ended, ends) = mpsc::channel();
+        let work = async move {
+            let _told = Told(ended);
+            started.send(()).unwrap();
+            std::future::pending::<Result<(), ApiError>>().await
+        };
+        {
+            let mut waiting = pin!(run(work));
+            assert_eq!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+            starts.recv_timeout(DEADLINE).unwrap();
+            assert_eq!(ends.try_recv(), Err(mpsc::TryRecvError::Empty));
+        }
+        ends.recv_timeout(DEADLINE).unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_a_defect_and_no_crash() {
+        let done = run(async { if true { panic!("on purpose") } else { Ok(()) } }).await;
+        assert_eq!(done, Err(bug("a job")));
     }
 }

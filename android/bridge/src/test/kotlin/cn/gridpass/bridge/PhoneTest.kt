@@ -47,8 +47,10 @@ class PhoneTest {
     fun `what is made without a network is delivered, receipted and still there after a restart`() = story {
         server.grid("A")
         val keys = MemoryKeys()
-        val phone = enrolled("li", "A", keys = keys)
+        val line = Line(server.url).also { opened += it }
+        val phone = enrolled("li", "A", line, keys)
 
+        val asked = line.silence()
         val area = phone.create(area("海尔山庄")).record
         val house = phone.create(record("house", "address_id" to text(area), "nature" to text("owner_occupied"))).record
         val household = phone.create(record("household", "house_id" to text(house))).record
@@ -56,6 +58,8 @@ class PhoneTest {
         assertEquals(3u, phone.state().unsent)
         assertEquals(RecordState.ON_PHONE, phone.show(household).row.state)
         assertEquals(emptyList<Any>(), phone.receipts(household))
+        assertTrue(asked.isActive, "nobody asks the server")
+        line.speak()
 
         val report = phone.sync()
         assertTrue(report.complete)
