@@ -33,7 +33,7 @@ bindings=$PWD/android/bridge/target/bindings
 rm -rf "$bindings"
 $cargo run --locked --quiet --manifest-path ffi/bindgen/Cargo.toml -- kotlin "$library" "$bindings"
 
-mvn -B -ntp -q -f android/bridge/pom.xml -Dstyle.color=never -Dkotlin.compiler.daemon=false \
+mvn -B -ntp -q -f android/bridge/pom.xml -Dkotlin.compiler.daemon=false \
     -Dnative.dir="$native" -Dgridpass.server="$target/debug/gridpass-server" test
 sed -nE 's/.*<testsuite .* name="([^"]*)".* tests="([0-9]+)".*/kotlin: \2 tests of \1 hold/p' \
     android/bridge/target/surefire-reports/TEST-*.xml

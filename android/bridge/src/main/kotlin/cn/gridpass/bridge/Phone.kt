@@ -18,7 +18,6 @@ import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
-import kotlinx.coroutines.flow.flowOn
 import kotlinx.coroutines.withContext
 
 /**
@@ -41,7 +40,10 @@ class Phone private constructor(
     /** One page of a list. */
     suspend fun list(query: ListInput): ListView = withContext(files) { native.list(query) }
 
-    /** A list that stays current: emitted at once, then whenever it is different. Collecting it no more ends its work. */
+    /**
+     * A list that stays current: emitted at once, then whenever it is different; a slow collector misses states in
+     * between, never the last one. Collecting it no more ends its work.
+     */
     fun live(query: ListInput): Flow<ListView> = flow {
         native.watch(query).use { list ->
             try {
@@ -50,7 +52,7 @@ class Phone private constructor(
                 list.stop()
             }
         }
-    }.flowOn(files)
+    }
 
     /** A record with its fields and links. */
     suspend fun show(record: String): RecordView = withContext(files) { native.show(record) }
