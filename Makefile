@@ -4,7 +4,7 @@ export CARGO_TERM_COLOR ?= auto
 # Property tests draw from one seed, so that a change is judged by the change. Another: PROPTEST_RNG_SEED=7 make test
 export PROPTEST_RNG_SEED ?= 20270115
 
-.PHONY: help demo test quick lint fmt doc
+.PHONY: help demo test kotlin quick lint fmt doc
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -14,6 +14,10 @@ demo: ## A server and real phone processes play a morning and prove it (DEMO_EXI
 
 test: ## All tests
 	$(CARGO) test --locked --workspace --all-features
+	@CARGO="$(CARGO)" android/bridge/test.sh
+
+kotlin: ## The phone driven from Kotlin against a real server, a part of test; needs a JDK and Maven
+	@CARGO="$(CARGO)" android/bridge/test.sh
 
 quick: ## The tests of a change in the making: units, forgeries, hand-made phones, stories
 	$(CARGO) test --locked --quiet --workspace --all-features --lib --tests
@@ -21,7 +25,9 @@ quick: ## The tests of a change in the making: units, forgeries, hand-made phone
 lint: ## Formatting, clippy and documentation with warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) fmt --manifest-path ffi/bindgen/Cargo.toml --check
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
 fmt: ## Format everything
 	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path ffi/bindgen/Cargo.toml
