@@ -1,8 +1,8 @@
 //! What can go wrong, as the app has to act on it.
 
-use std::collections::HashMap;
-
 use gridpass_phone::{ApiError, Problem};
+
+use crate::view::TextView;
 
 /// What can go wrong. Each variant is something else that the app does next; none holds anything about a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
@@ -63,15 +63,15 @@ pub enum PhoneError {
 pub struct ProblemView {
     /// The key of the field, if it is about one.
     pub key: Option<String>,
-    /// A stable code; its text is in the catalog or among the app's resources.
+    /// A stable code.
     pub code: String,
-    /// What the text names; words of the catalog, never a value.
-    pub args: HashMap<String, String>,
+    /// What is wrong and what to do; names fields, never a value.
+    pub text: TextView,
 }
 
 impl From<Problem> for ProblemView {
     fn from(problem: Problem) -> Self {
-        Self { key: problem.key, code: problem.code, args: problem.args.into_iter().collect() }
+        Self { key: problem.key, code: problem.code, text: problem.text.into() }
     }
 }
 
@@ -93,7 +93,7 @@ impl From<ApiError> for PhoneError {
 impl PhoneError {
     /// One thing that was passed in cannot be read.
     pub(crate) fn unreadable(key: &str, code: &str) -> Self {
-        let problem = ProblemView { key: Some(key.to_owned()), code: code.to_owned(), args: HashMap::new() };
+        let problem = ProblemView { key: Some(key.to_owned()), ..Problem::of_form(code).into() };
         Self::Input { problems: vec![problem] }
     }
 }

@@ -298,11 +298,7 @@ impl From<phone::InboxItem> for InboxItemView {
             collection: item.collection,
             title: item.title,
             why: item.why.into(),
-            reason: ProblemView {
-                key: item.reason.field,
-                code: item.reason.code,
-                args: item.reason.args.into_iter().collect(),
-            },
+            reason: ProblemView { key: item.reason.field, code: item.reason.code, text: item.text.into() },
             edits: edits.collect(),
             at_ms: item.at_ms,
         }

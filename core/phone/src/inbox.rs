@@ -163,5 +163,6 @@ fn in_words(catalog: &Catalog, collection: &str, reason: &Reason) -> Text {
     let text = catalog.text(&reason.code).or_else(|| catalog.text("refused")).cloned().unwrap_or_default();
     let form = catalog.collection(collection);
     let field = reason.field.as_deref().and_then(|key| form?.key(key)?.field);
-    text.fill(field.map(|field| ("label", &field.label)))
+    let args: Vec<_> = reason.args.iter().map(|(name, word)| (name.as_str(), Text::new(word, word))).collect();
+    text.fill(args.iter().map(|(name, word)| (*name, word)).chain(field.map(|field| ("label", &field.label))))
 }
