@@ -14,7 +14,8 @@ if ! has_jdk || ! command -v mvn >/dev/null; then
         echo "kotlin: installing default-jdk-headless and maven by apt-get"
         export DEBIAN_FRONTEND=noninteractive
         # Where this fails the lines below say what is missing.
-        apt-get update -qq && apt-get install -y -qq --no-install-recommends default-jdk-headless maven >/dev/null || true
+        apt-get update -qq &&
+            apt-get install -y -qq --no-install-recommends default-jdk-headless maven >/dev/null || true
     fi
     has_jdk || { echo "kotlin: a JDK of version 17 or later is missing (Debian: default-jdk-headless)" >&2; exit 1; }
     command -v mvn >/dev/null || { echo "kotlin: Maven is missing (Debian: maven)" >&2; exit 1; }

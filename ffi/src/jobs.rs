@@ -16,8 +16,8 @@ static RUNTIME: LazyLock<Option<Runtime>> =
 
 static RUNNING: AtomicU32 = AtomicU32::new(0);
 
-/// How many jobs run in this process: syncs, enrolments and live lists that somebody waits for. For diagnostics, and for
-/// tests that nothing is left behind.
+/// How many jobs run in this process: syncs, enrolments and live lists that somebody waits for. For diagnostics, and
+/// for tests that nothing is left behind.
 #[uniffi::export]
 pub fn running_jobs() -> u32 {
     RUNNING.load(Ordering::Acquire)

@@ -192,7 +192,12 @@ class PhoneTest {
     }
 
     /** A phone that is enrolled and has learnt its grid by a first sync. */
-    private suspend fun enrolled(login: String, grid: String, line: Line? = null, keys: MemoryKeys = MemoryKeys()): Phone {
+    private suspend fun enrolled(
+        login: String,
+        grid: String,
+        line: Line? = null,
+        keys: MemoryKeys = MemoryKeys(),
+    ): Phone {
         val phone = Phone.enrol(server.worker(login, grid, line?.url ?: server.url), input(login, keys))
         opened += phone
         assertTrue(phone.sync().complete)

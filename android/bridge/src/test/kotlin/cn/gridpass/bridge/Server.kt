@@ -58,7 +58,7 @@ class Server(private val folder: Path) : AutoCloseable {
 
     private fun command(vararg arguments: String): ProcessBuilder {
         val program = System.getProperty("gridpass.server")
-        check(!program.isNullOrEmpty()) { "gridpass.server must name the server's program; android/bridge/test.sh does" }
+        check(!program.isNullOrEmpty()) { "gridpass.server must name a program: run android/bridge/test.sh" }
         return ProcessBuilder(program, "--data", folder.toString(), *arguments)
     }
 }
