@@ -13,7 +13,7 @@ use gridpass_core::id::{ActorId, ChangeHash, GridId, IntentId, RecordId};
 use gridpass_core::record::{Document, shown_values};
 use gridpass_core::wire::{BucketCursor, Cursor, FMT_AUTOMERGE, IntentKind, Role, Row};
 use gridpass_server::db::{BucketRead, Database, Principal};
-use gridpass_server::log::{Audit, Base, By, Commit, NewChange, Outcome, RecordWrite, Stored, Write};
+use gridpass_server::log::{Audit, Base, By, Commit, Files, NewChange, Outcome, RecordWrite, Stored, Write};
 
 pub const NOW: i64 = 1_800_000_000_000;
 pub const A: Bucket = Bucket::Base(GridId([1; 16]));
@@ -112,6 +112,7 @@ impl Draft {
             also: self.also.clone(),
             tickets: Vec::new(),
             decided: Vec::new(),
+            files: Files::default(),
         };
         let audit = Audit { action: "test", detail: "{}".into(), ..Audit::default() };
         Commit { write: Write::Record(Box::new(write)), audit }
