@@ -5,6 +5,7 @@
 //! leaves behind is found by the next request for the file or by the [`sweep`].
 
 mod complete;
+mod copies;
 mod error;
 mod moving;
 mod read;
@@ -14,6 +15,7 @@ mod sweep;
 mod upload;
 mod verify;
 
+pub use copies::{back_up, bring_back, forget_lost};
 pub use error::BlobError;
 pub use read::{Download, Span, read};
 pub use receive::receive;

@@ -23,7 +23,8 @@ pub fn files<'a>(
                 files.named.push(named(file.hash, Some(file.size)));
                 files.named.extend(file.thumb.map(|thumb| named(thumb, None)));
             }
-            Some(FileUse::TakenBack(named)) => files.taken_back.push((named, is_off(key))),
+            Some(FileUse::TakenBack(named)) if *value == Value::Bool(true) => files.taken_back.push(named),
+            Some(FileUse::TakenBack(_)) => {}
             None => {}
         }
     }

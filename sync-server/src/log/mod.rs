@@ -72,8 +72,8 @@ pub struct Files {
     pub scope: Vec<Bucket>,
     /// The files that keys name.
     pub named: Vec<NamedFile>,
-    /// The keys whose files are taken back, or not any more.
-    pub taken_back: Vec<(String, bool)>,
+    /// The keys whose files are taken back; that is for ever.
+    pub taken_back: Vec<String>,
 }
 
 /// A key that names a file.

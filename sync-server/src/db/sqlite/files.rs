@@ -49,7 +49,7 @@ pub(super) fn refer(
         )?;
         settle(connection, now_ms, named.hash)?;
     }
-    for (key, taken) in &files.taken_back {
+    for key in &files.taken_back {
         // An item in quarantine takes back what items in quarantine of its own phone name, and nothing else.
         let hashes: Vec<BlobHash> = rows(
             connection,
@@ -62,9 +62,9 @@ pub(super) fn refer(
         execute(
             connection,
             STEP,
-            "UPDATE blob_ref SET until = CASE WHEN ?5 THEN coalesce(until, ?6) END WHERE record = ?1 AND key = ?2
+            "UPDATE blob_ref SET until = coalesce(until, ?5) WHERE record = ?1 AND key = ?2
              AND CASE WHEN ?3 = x'' THEN ticket = x'' ELSE ticket <> x'' AND device IS ?4 END",
-            params![record.0, key, place, device.map(|id| id.0), taken, now_ms],
+            params![record.0, key, place, device.map(|id| id.0), now_ms],
         )?;
         for hash in hashes {
             settle(connection, now_ms, hash)?;
