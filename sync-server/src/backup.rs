@@ -124,7 +124,8 @@ pub fn backup_next(
     fs::rename(&making, &done).map_err(at("renaming", &making))?;
     sync_folder(folder)?;
     app.db.durable(now_ms, &heads)?;
-    let all = backups_in(folder)?;
+    let mut all = backups_in(folder)?;
+    all.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_stamp)); // and nobody else's
     for old in all.iter().take(all.len().saturating_sub(keep.max(1))) {
         fs::remove_dir_all(old).map_err(at("removing", old))?;
     }
@@ -163,6 +164,15 @@ fn stamp(now_ms: i64) -> String {
     format!("{year:04}{month:02}{:02}T{hour:02}{minute:02}{:02}Z", days + 1, second % 60)
 }
 
+fn is_stamp(name: &str) -> bool {
+    let form = |(at, byte): (usize, u8)| match at {
+        8 => byte == b'T',
+        15 => byte == b'Z',
+        _ => byte.is_ascii_digit(),
+    };
+    name.len() == 16 && name.bytes().enumerate().all(form)
+}
+
 /// Makes a backup that does not count yet; returns the last row of each bucket that it holds.
 fn make(
     app: &App,
@@ -182,10 +192,10 @@ fn make(
         found(fault);
     })?;
     let earlier = match to.parent().filter(|beside| beside.exists()) {
-        Some(beside) => backups_in(beside)?.into_iter().rfind(|other| other != to),
-        None => None,
+        Some(beside) => backups_in(beside)?,
+        None => Vec::new(),
     };
-    let copied = blobs::back_up(app, data, to, earlier.as_deref(), found)?;
+    let copied = blobs::back_up(app, data, to, &earlier, found)?;
     seal_keys(&data.join(FOLDER), &to.join(SEALED_KEYS), passphrase)?;
     let settings = data.join(config::FILE);
     if settings.exists() {

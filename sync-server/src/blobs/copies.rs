@@ -23,13 +23,13 @@ fn has(file: &Path, size: u64) -> bool {
     fs::metadata(file).is_ok_and(|found| found.is_file() && found.len() == size)
 }
 
-/// Brings the files of the server in `data` into the backup in `to`: linked from the backup in `earlier` where that has
-/// them, else copied. A file that is lost is told and stops nothing. Returns how many were copied.
+/// Brings the files of the server in `data` into the backup in `to`: linked from one of the `earlier` backups
+/// that has them, else copied. A file that is lost is told and stops nothing. Returns how many were copied.
 pub fn back_up(
     app: &App,
     data: &Path,
     to: &Path,
-    earlier: Option<&Path>,
+    earlier: &[PathBuf],
     found: &mut dyn FnMut(Fault),
 ) -> Result<u64, BackupError> {
     let mut copied = 0;
@@ -38,9 +38,9 @@ pub fn back_up(
         if has(&target, size) {
             return Ok(());
         }
-        let before = earlier.map(|earlier| place(earlier, hash)).filter(|before| has(before, size));
+        let mut before = earlier.iter().rev().map(|earlier| place(earlier, hash)).filter(|before| has(before, size));
         make_parent(&target)?;
-        if before.is_some_and(|before| fs::hard_link(before, &target).is_ok()) {
+        if before.any(|before| fs::hard_link(before, &target).is_ok()) {
             return Ok(());
         }
         if has(&source, size) {

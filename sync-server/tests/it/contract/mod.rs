@@ -2,6 +2,7 @@
 //! [`database_contract`](crate::database_contract).
 
 pub mod commits;
+pub mod files;
 pub mod people;
 pub mod pulls;
 
@@ -45,6 +46,11 @@ macro_rules! database_contract {
             a_challenge_is_taken_once
             a_token_ends_with_its_time_and_at_once_with_its_phone
             an_assignment_counts_from_its_start_until_its_end);
+        $crate::database_contract!($open, files: an_upload_is_for_who_names_the_file_in_that_size_within_its_share
+            of_pieces_at_one_offset_one_counts_and_none_goes_beyond_the_end
+            a_file_is_read_through_a_record_of_somebody_who_had_it
+            a_file_nothing_names_is_marked_dropped_and_forgotten
+            quarantine_names_files_for_its_own_user_and_taking_back_ends_uploads);
     };
     ($open:expr, $room:ident: $($clause:ident)+) => {
         $(#[test]
