@@ -584,3 +584,63 @@ async fn the_headers_are_those_of_tus() {
     let missing = picture(24, 1);
     assert_eq!(told(&phone.append(&server, hash_of(&missing), 0, body(&missing, false)).await).0, 404);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_line_has_its_time_and_a_dead_one_is_cut() {
+    let (_folder, server) = open();
+    let mut phone = Camera::new(&server, 1);
+    let bytes = picture(25, 100_000);
+    let hash = hash_of(&bytes);
+    phone.names(&server, record(1), 1, &bytes);
+    phone.create(&server, hash, bytes.len()).await;
+    let slow = |bytes: &[u8], pause_s: u64| {
+        let chunks: Vec<Bytes> = bytes.chunks(10_000).map(Bytes::copy_from_slice).collect();
+        Body::from_stream(futures_util::stream::unfold(chunks.into_iter(), move |mut chunks| async move {
+            tokio::time::sleep(std::time::Duration::from_secs(pause_s)).await;
+            Some((Ok::<_, std::io::Error>(chunks.next()?), chunks))
+        }))
+    };
+    assert_eq!(told(&phone.append(&server, hash, 0, slow(&bytes, 31)).await), refused(408, "cut"));
+    assert_eq!(at(&phone.look(&server, hash).await), ok(0, 200));
+    let before = tokio::time::Instant::now();
+    assert_eq!(at(&phone.append(&server, hash, 0, slow(&bytes, 25)).await), ok(bytes.len(), 204));
+    assert!(before.elapsed().as_secs() > 250, "longer than any other request may take");
+}
+
+#[tokio::test]
+async fn a_disk_that_refuses_is_told_and_the_upload_goes_on_when_it_heals() {
+    let (folder, server) = open();
+    let mut phone = Camera::new(&server, 1);
+    let bytes = picture(26, MIB + 1);
+    let hash = hash_of(&bytes);
+    phone.names(&server, record(1), 1, &bytes);
+    phone.create(&server, hash, bytes.len()).await;
+    let parts = folder.path().join("blobs/parts");
+    std::fs::write(&parts, b"in the way").unwrap();
+    assert_eq!(told(&phone.append(&server, hash, 0, body(&bytes, false)).await), refused(503, "storage"));
+    assert_eq!(at(&phone.look(&server, hash).await), ok(0, 200), "no row without its piece");
+    std::fs::remove_file(&parts).unwrap();
+    assert_eq!(at(&phone.append(&server, hash, 0, body(&bytes[..MIB], false)).await), ok(MIB, 204));
+    let final_folder = folder.path().join("blobs").join(&hex(&hash.0)[..2]);
+    std::fs::write(&final_folder, b"in the way").unwrap();
+    assert_eq!(told(&phone.append(&server, hash, MIB, body(&bytes[MIB..], false)).await), refused(503, "storage"));
+    assert_eq!(told(&phone.look(&server, hash).await).0, 503, "it is not said to be complete");
+    std::fs::remove_file(&final_folder).unwrap();
+    assert_eq!(at(&phone.look(&server, hash).await), ok(bytes.len(), 200));
+    assert_eq!(phone.get(&server, hash, None).await.body, bytes);
+}
+
+/// `cargo test -p gridpass-server --test it -- --ignored --nocapture how_long`
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn how_long_eight_megabytes_take() {
+    let (_folder, server) = open();
+    let mut phone = Camera::new(&server, 1);
+    let bytes = picture(27, 8_000_000);
+    phone.names(&server, record(1), 1, &bytes);
+    let begin = std::time::Instant::now();
+    phone.upload(&server, &bytes).await;
+    let up = begin.elapsed();
+    phone.get(&server, hash_of(&bytes), None).await;
+    println!("8,000,000 bytes: {up:?} up, {:?} down", begin.elapsed() - up);
+}

@@ -57,7 +57,7 @@ pub(super) fn refer(
             "SELECT hash FROM blob_ref WHERE record = ?1 AND key = ?2
              AND CASE WHEN ?3 = x'' THEN ticket = x'' ELSE ticket <> x'' AND device IS ?4 END",
             params![record.0, key, place, device.map(|id| id.0)],
-            |row| named_hash(row),
+            named_hash,
         )?;
         execute(
             connection,
