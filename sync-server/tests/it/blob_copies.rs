@@ -1,21 +1,15 @@
 //! Files in backups and after restores.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use axum::http::StatusCode;
-use gridpass_core::id::hex;
 use gridpass_server::backup::{BackedUp, Passphrase, backup, backup_next};
 use gridpass_server::clock::Clock;
 use gridpass_server::restore::restore;
 
-use crate::blobs::{Camera, hash_of, picture};
+use crate::blobs::{Camera, hash_of, picture, place};
 use crate::hand::{START_MS, Server, cursor, record};
-
-fn place(folder: &Path, bytes: &[u8]) -> PathBuf {
-    let digits = hex(&hash_of(bytes).0);
-    folder.join("blobs").join(&digits[..2]).join(digits)
-}
 
 fn passphrase() -> Passphrase {
     Passphrase::new("correct horse battery").unwrap()

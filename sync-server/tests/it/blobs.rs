@@ -1,5 +1,6 @@
 //! Files: the record first, then the bytes in as many pieces as the line needs; and who may have them.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use axum::body::{Body, Bytes};
@@ -38,6 +39,12 @@ pub fn picture(seed: u8, size: usize) -> Vec<u8> {
 
 pub fn hash_of(bytes: &[u8]) -> BlobHash {
     BlobHash(*blake3::hash(bytes).as_bytes())
+}
+
+/// Where the object of a file lies.
+pub fn place(folder: &Path, bytes: &[u8]) -> PathBuf {
+    let hash = hash_of(bytes);
+    folder.join("blobs").join(hex(&hash.0[..1])).join(hex(&hash.0))
 }
 
 fn naming(bytes: &[u8]) -> FileRef {
@@ -152,7 +159,7 @@ fn sql(folder: &tempfile::TempDir) -> Connection {
 }
 
 /// The files below the store's folder, by their path in it.
-fn objects(folder: &std::path::Path) -> Vec<String> {
+fn objects(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = vec![folder.join("blobs")];
     while let Some(next) = open.pop() {
@@ -196,8 +203,8 @@ async fn the_record_comes_first_then_the_bytes_and_then_whoever_reads_the_record
     }
     assert_eq!(at(&author.look(&server, hash).await), ok(bytes.len(), 200));
     assert_eq!(at(&author.create(&server, hash, bytes.len()).await), ok(bytes.len(), 201), "there is nothing to bring");
-    let digits = hex(&hash.0);
-    assert_eq!(objects(folder.path()), [format!("{}/{digits}", &digits[..2])], "no piece is left");
+    let whole = format!("{}/{}", hex(&hash.0[..1]), hex(&hash.0));
+    assert_eq!(objects(folder.path()), [whole], "no piece is left");
     assert_eq!(faults(&server).await, Vec::<String>::new());
     let audit: Vec<String> = {
         let sql = sql(&folder);
@@ -518,10 +525,7 @@ async fn verify_names_lost_cut_and_altered_files_and_the_phone_brings_them_again
         phone.names(&server, record(1), n, bytes);
         phone.upload(&server, bytes).await;
     }
-    let path = |bytes: &[u8]| {
-        let digits = hex(&hash_of(bytes).0);
-        folder.path().join("blobs").join(&digits[..2]).join(digits)
-    };
+    let path = |bytes: &[u8]| place(folder.path(), bytes);
     std::fs::remove_file(path(&files[0])).unwrap();
     std::fs::write(path(&files[1]), &files[1][..999]).unwrap();
     std::fs::write(path(&files[2]), picture(22, 1000)).unwrap();
@@ -621,7 +625,7 @@ async fn a_disk_that_refuses_is_told_and_the_upload_goes_on_when_it_heals() {
     assert_eq!(at(&phone.look(&server, hash).await), ok(0, 200), "no row without its piece");
     std::fs::remove_file(&parts).unwrap();
     assert_eq!(at(&phone.append(&server, hash, 0, body(&bytes[..MIB], false)).await), ok(MIB, 204));
-    let final_folder = folder.path().join("blobs").join(&hex(&hash.0)[..2]);
+    let final_folder = folder.path().join("blobs").join(hex(&hash.0[..1]));
     std::fs::write(&final_folder, b"in the way").unwrap();
     assert_eq!(told(&phone.append(&server, hash, MIB, body(&bytes[MIB..], false)).await), refused(503, "storage"));
     assert_eq!(told(&phone.look(&server, hash).await).0, 503, "it is not said to be complete");
