@@ -153,6 +153,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
     match cli.command {
         Command::Init => say!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
         Command::Serve => {
+            app.blobs.clear_unwritten()?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let (listen, app) = (app.config.listen, Arc::new(app));
             runtime.block_on(async move {

@@ -1,6 +1,6 @@
 //! The object store and the names in it.
 
-use std::path::Path as File;
+use std::path::{Path as File, PathBuf};
 use std::sync::Arc;
 
 use gridpass_core::id::{BlobHash, hex, unhex};
@@ -18,6 +18,8 @@ pub(super) const PARTS: &str = "parts";
 pub struct Blobs {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) moving: Moving,
+    /// The folder of a store on the local disk.
+    folder: Option<PathBuf>,
 }
 
 /// An object store that does not do what it should. Says the step and the kind of failure, never a path.
@@ -49,12 +51,33 @@ impl Blobs {
         let io = |error: std::io::Error| StoreError { step: STEP, cause: error.kind().to_string() };
         std::fs::create_dir_all(folder).map_err(io)?;
         let store = LocalFileSystem::new_with_prefix(folder).map_err(failed(STEP))?;
-        Ok(Self::over(Arc::new(store.with_fsync(true).with_automatic_cleanup(true))))
+        let store = Arc::new(store.with_fsync(true).with_automatic_cleanup(true));
+        Ok(Self { folder: Some(folder.to_owned()), ..Self::over(store) })
     }
 
     /// Over any object store, for tests and for stores elsewhere.
     pub fn over(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, moving: Moving::default() }
+        Self { store, moving: Moving::default(), folder: None }
+    }
+
+    /// Removes what a killed process had begun to write: `<name>#<number>`, which a store on the local disk neither lists
+    /// nor reads. Only for a server that starts, before anything is being written. Returns how many there were.
+    pub fn clear_unwritten(&self) -> Result<u64, StoreError> {
+        let io = |error: std::io::Error| StoreError { step: "clearing", cause: error.kind().to_string() };
+        let mut open: Vec<PathBuf> = self.folder.iter().cloned().collect();
+        let mut cleared = 0;
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(folder).map_err(io)? {
+                let path = entry.map_err(io)?.path();
+                if path.is_dir() {
+                    open.push(path);
+                } else if path.file_name().is_some_and(|name| name.to_string_lossy().contains('#')) {
+                    std::fs::remove_file(path).map_err(io)?;
+                    cleared += 1;
+                }
+            }
+        }
+        Ok(cleared)
     }
 
     /// The size of a stored object; none if there is none.

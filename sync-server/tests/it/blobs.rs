@@ -503,6 +503,14 @@ async fn what_a_crash_leaves_behind_is_mended_by_the_next_request_or_the_sweep()
     assert_eq!(swept, Swept { files: 1, uploads: 0, pieces: 1 });
     assert_eq!(objects(folder.path()).len(), 2);
 
+    // An object that was being written when the process was killed: no store lists it.
+    let torn = PathBuf::from(format!("{}#1", place(folder.path(), &one).display()));
+    std::fs::write(&torn, b"torn").unwrap();
+    assert_eq!(
+        (server.app.blobs.clear_unwritten().unwrap(), torn.exists(), objects(folder.path()).len()),
+        (1, false, 2)
+    );
+
     // A piece that is not what its row says: the upload is begun again.
     let three = picture(18, MIB + 11);
     phone.names(&server, house, 3, &three);
