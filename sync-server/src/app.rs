@@ -9,6 +9,7 @@ use gridpass_core::id::ActorId;
 use gridpass_core::wire::Role;
 use tokio::sync::broadcast;
 
+use crate::blobs::{self, Blobs, StoreError};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Limits};
 use crate::db::sqlite::{Opened, Sqlite};
@@ -25,6 +26,8 @@ pub struct App {
     pub db: Arc<dyn Database>,
     /// The keys.
     pub keys: Keys,
+    /// The bytes of files.
+    pub blobs: Blobs,
     /// The limits.
     pub limits: Limits,
     /// How often one address and one phone may ask.
@@ -51,6 +54,9 @@ pub enum OpenError {
     /// The database.
     #[error(transparent)]
     Database(#[from] DbError),
+    /// The store of files.
+    #[error(transparent)]
+    Files(#[from] StoreError),
     /// A catalog.
     #[error("the catalog cannot be used: {0}")]
     Catalog(#[from] PublishError),
@@ -67,6 +73,7 @@ impl App {
         let clock = clock(db.last_time()?);
         let app = Self {
             db: Arc::new(db),
+            blobs: Blobs::open(&folder.join(blobs::FOLDER))?,
             limits: Limits::from(&config),
             throttle: Throttle::from(&config),
             keys,

@@ -1,15 +1,17 @@
-//! Backups: a folder with a copy of the database, the keys sealed under a passphrase, and the settings.
+//! Backups: a folder with a copy of the database, the files, the keys sealed under a passphrase, and the settings.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use gridpass_core::bucket::Bucket;
 use gridpass_core::seal::SecretKey;
 use gridpass_core::wire;
 use minicbor::bytes::ByteVec;
 
 use crate::app::App;
+use crate::blobs;
 use crate::config;
 use crate::db::sqlite::{FILE, verify_copy};
 use crate::db::{DbError, Fault};
@@ -78,15 +80,107 @@ pub(crate) fn at<'a>(step: &'static str, file: &'a Path) -> impl Fn(std::io::Err
     move |cause| BackupError::File { step, name: file.display().to_string(), cause }
 }
 
+/// What a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackedUp {
+    /// How many rows were verified.
+    pub rows: u64,
+    /// How many files were copied; the others an earlier backup beside it had already.
+    pub copied: u64,
+}
+
 /// Makes a backup of the server in `data` while it works, and verifies it. Only then phones learn which of their changes
-/// it holds. Returns how many rows were verified; each fault goes to `found`.
+/// it holds. Each fault goes to `found`; a lost file is one and does not keep the backup from counting.
 pub fn backup(
     app: &App,
     data: &Path,
     to: &Path,
     passphrase: &Passphrase,
     found: &mut dyn FnMut(Fault),
-) -> Result<u64, BackupError> {
+) -> Result<BackedUp, BackupError> {
+    let (made, heads) = make(app, data, to, passphrase, found)?;
+    app.db.durable(app.now_ms(), &heads)?;
+    Ok(made)
+}
+
+/// Makes the next of a row of backups in `folder`, named by the time, and drops all but the newest `keep`.
+pub fn backup_next(
+    app: &App,
+    data: &Path,
+    folder: &Path,
+    keep: usize,
+    passphrase: &Passphrase,
+    found: &mut dyn FnMut(Fault),
+) -> Result<BackedUp, BackupError> {
+    let now_ms = app.now_ms();
+    let (making, done) = (folder.join(".making"), folder.join(stamp(now_ms)));
+    if making.exists() {
+        fs::remove_dir_all(&making).map_err(at("removing", &making))?; // one that was not finished
+    }
+    if done.exists() {
+        return Err(BackupError::NotEmpty(done.display().to_string()));
+    }
+    let (made, heads) = make(app, data, &making, passphrase, found)?;
+    fs::rename(&making, &done).map_err(at("renaming", &making))?;
+    sync_folder(folder)?;
+    app.db.durable(now_ms, &heads)?;
+    let mut all = backups_in(folder)?;
+    all.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_stamp)); // and nobody else's
+    for old in all.iter().take(all.len().saturating_sub(keep.max(1))) {
+        fs::remove_dir_all(old).map_err(at("removing", old))?;
+    }
+    Ok(made)
+}
+
+/// The backups in a folder that are whole, in order of their names.
+fn backups_in(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
+    let entries = fs::read_dir(folder).map_err(at("reading", folder))?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(at("reading", folder)));
+    let mut paths: Vec<PathBuf> = paths.collect::<Result<_, _>>()?;
+    paths.retain(|path| path.join(SEALED_KEYS).exists() && !path.ends_with(".making"));
+    paths.sort();
+    Ok(paths)
+}
+
+/// A time as `20270115T080000Z`.
+fn stamp(now_ms: i64) -> String {
+    let seconds = now_ms.div_euclid(1000);
+    let (mut days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let mut year = 1970;
+    while days >= 365 + i64::from(leap(year)) {
+        days -= 365 + i64::from(leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    for length in [31, 28 + i64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{year:04}{month:02}{:02}T{hour:02}{minute:02}{:02}Z", days + 1, second % 60)
+}
+
+fn is_stamp(name: &str) -> bool {
+    let form = |(at, byte): (usize, u8)| match at {
+        8 => byte == b'T',
+        15 => byte == b'Z',
+        _ => byte.is_ascii_digit(),
+    };
+    name.len() == 16 && name.bytes().enumerate().all(form)
+}
+
+/// Makes a backup that does not count yet; returns the last row of each bucket that it holds.
+fn make(
+    app: &App,
+    data: &Path,
+    to: &Path,
+    passphrase: &Passphrase,
+    found: &mut dyn FnMut(Fault),
+) -> Result<(BackedUp, BTreeMap<Bucket, u64>), BackupError> {
     fs::create_dir_all(to).map_err(at("making", to))?;
     if fs::read_dir(to).map_err(at("reading", to))?.next().is_some() {
         return Err(BackupError::NotEmpty(to.display().to_string()));
@@ -97,6 +191,11 @@ pub fn backup(
         faults += 1;
         found(fault);
     })?;
+    let earlier = match to.parent().filter(|beside| beside.exists()) {
+        Some(beside) => backups_in(beside)?,
+        None => Vec::new(),
+    };
+    let copied = blobs::back_up(app, data, to, &earlier, found)?;
     seal_keys(&data.join(FOLDER), &to.join(SEALED_KEYS), passphrase)?;
     let settings = data.join(config::FILE);
     if settings.exists() {
@@ -106,8 +205,7 @@ pub fn backup(
     if faults > 0 {
         return Err(BackupError::Faults(faults));
     }
-    app.db.durable(app.now_ms(), &heads)?;
-    Ok(rows)
+    Ok((BackedUp { rows, copied }, heads))
 }
 
 fn seal_keys(folder: &Path, to: &Path, passphrase: &Passphrase) -> Result<(), BackupError> {
@@ -146,4 +244,17 @@ pub(crate) fn write_keys(folder: &Path, files: &BTreeMap<String, ByteVec>) -> Re
 /// Makes new and renamed files of a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), BackupError> {
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(at("writing", folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_becomes_a_name_that_sorts() {
+        assert_eq!(stamp(0), "19700101T000000Z");
+        assert_eq!(stamp(951_782_400_000), "20000229T000000Z");
+        assert_eq!(stamp(1_800_000_000_000), "20270115T080000Z");
+        assert_eq!(stamp(1_861_919_999_999), "20281231T235959Z");
+    }
 }

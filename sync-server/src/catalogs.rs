@@ -1,7 +1,7 @@
 //! All published versions of the catalog.
 
 use gridpass_core::bucket::BucketClass;
-use gridpass_core::catalog::{Catalog, Collection, Level, NoFacts, Policy};
+use gridpass_core::catalog::{Catalog, Collection, FileUse, Level, NoFacts, Policy};
 use gridpass_core::record::check::KeyRule;
 use gridpass_core::wire::Reason;
 use gridpass_core::{Value, Values};
@@ -51,6 +51,11 @@ impl Catalogs {
             }
         }
         Err(refusal)
+    }
+
+    /// What a value at a key says about a file, by the newest version that knows the key as one of files.
+    pub fn file_use(&self, collection: &str, key: &str, value: &Value) -> Option<FileUse> {
+        self.all(collection).find_map(|found| found.file_use(key, value))
     }
 
     /// What the rules of the item's version say against a record; soft on the server.

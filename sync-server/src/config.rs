@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use gridpass_core::wire;
 use serde::Deserialize;
 
 /// The settings' file in the data folder.
@@ -34,6 +35,12 @@ pub struct Config {
     pub pushes_per_minute: u32,
     /// Pulls, packs and event streams per minute and phone.
     pub pulls_per_minute: u32,
+    /// Requests about files per minute and phone.
+    pub files_per_minute: u32,
+    /// How large one file may be, in megabytes of 1,048,576 bytes; at most 32.
+    pub max_file_mb: u32,
+    /// How large the files that one phone has brought may be together, in such megabytes.
+    pub files_mb_per_phone: u32,
     /// How large the database may become, in megabytes; 0 = as large as the disk.
     pub max_database_mb: u32,
 }
@@ -52,6 +59,9 @@ impl Default for Config {
             tokens_per_minute: 30,
             pushes_per_minute: 600,
             pulls_per_minute: 1200,
+            files_per_minute: 1200,
+            max_file_mb: 32,
+            files_mb_per_phone: 4096,
             max_database_mb: 0,
         }
     }
@@ -79,6 +89,12 @@ impl Config {
         if !config.url.starts_with("https://") {
             return Err(ConfigError::Setting("url: must start with https://, phones take nothing else".into()));
         }
+        let largest = wire::MAX_FILE_BYTES >> 20;
+        if config.max_file_mb == 0 || u64::from(config.max_file_mb) > largest {
+            return Err(ConfigError::Setting(format!(
+                "max_file_mb: must be from 1 to {largest}, phones make none larger"
+            )));
+        }
         Ok(config)
     }
 }
@@ -98,6 +114,12 @@ pub struct Limits {
     pub token_ms: i64,
     /// How long a challenge is good, in milliseconds.
     pub challenge_ms: i64,
+    /// How large one file may be, in bytes.
+    pub max_file_bytes: u64,
+    /// How large the files of one phone may be together, in bytes.
+    pub phone_file_bytes: u64,
+    /// How many uploads of one phone may be under way.
+    pub phone_uploads: u32,
 }
 
 impl From<&Config> for Limits {
@@ -109,6 +131,9 @@ impl From<&Config> for Limits {
             pack_records: 500,
             token_ms: 3_600_000,
             challenge_ms: 60_000,
+            max_file_bytes: u64::from(config.max_file_mb) << 20,
+            phone_file_bytes: u64::from(config.files_mb_per_phone) << 20,
+            phone_uploads: 200,
         }
     }
 }

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 
+use crate::blobs::StoreError;
 use crate::db::DbError;
 
 /// An answer that is no answer.
@@ -13,6 +14,16 @@ pub enum ApiError {
     /// The request is not what it should be; `field` says where.
     #[error("{code} at {field}")]
     Bad {
+        /// What is wrong.
+        code: &'static str,
+        /// Where.
+        field: &'static str,
+    },
+    /// The request cannot be done as things stand.
+    #[error("{code} at {field}")]
+    Refused {
+        /// With which status.
+        status: StatusCode,
         /// What is wrong.
         code: &'static str,
         /// Where.
@@ -39,6 +50,9 @@ pub enum ApiError {
         /// After how many seconds.
         after_s: u64,
     },
+    /// The store of files failed.
+    #[error(transparent)]
+    Files(StoreError),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -56,12 +70,15 @@ impl ApiError {
     fn parts(&self) -> (StatusCode, &'static str, Option<&'static str>) {
         match self {
             Self::Bad { code, field } => (StatusCode::BAD_REQUEST, code, Some(field)),
+            Self::Refused { status, code, field } => (*status, code, Some(field)),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "token", None),
             Self::Forbidden(code) => (StatusCode::FORBIDDEN, code, None),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", None),
             Self::Gone => (StatusCode::GONE, "gone", None),
             Self::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", None),
-            Self::Database(DbError::Storage { .. }) => (StatusCode::SERVICE_UNAVAILABLE, "storage", None),
+            Self::Files(_) | Self::Database(DbError::Storage { .. }) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "storage", None)
+            }
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", None),
             Self::Database(_) | Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", None),
         }

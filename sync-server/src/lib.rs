@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod backup;
+pub mod blobs;
 pub mod catalogs;
 pub mod clock;
 pub mod config;

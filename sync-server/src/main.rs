@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use gridpass_core::id::{DeviceId, GrantId, GridId, RecordId, UserId};
 use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
+use gridpass_server::blobs;
 use gridpass_server::clock::Clock;
 use gridpass_server::db::{AssignmentRow, Principal};
 use gridpass_server::import::tree::tree;
@@ -164,12 +165,15 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
     match cli.command {
         Command::Init => say!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
         Command::Serve => {
+            app.blobs.clear_unwritten()?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let (listen, app) = (app.config.listen, Arc::new(app));
             runtime.block_on(async move {
                 let serving = serve(router(app.clone()), &app.keys, listen)?;
                 say!("listening on https://{}", serving.address);
+                let sweeping = tokio::spawn(blobs::sweep_daily(app.clone()));
                 tokio::signal::ctrl_c().await?;
+                sweeping.abort();
                 serving.stop().await
             })?;
         }
@@ -230,7 +234,12 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
                 faults += 1;
                 say!("{} {}: {}", fault.table, fault.row, fault.what);
             })?;
-            say!("{rows} rows verified, {faults} faults");
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            let files = runtime.block_on(blobs::verify(&Arc::new(app), &mut |fault| {
+                faults += 1;
+                say!("{} {}: {}", fault.table, fault.row, fault.what);
+            }))?;
+            say!("{rows} rows and {files} files verified, {faults} faults");
             return Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Rebuild => {

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::catalogs::Catalogs;
 use crate::db::{DbError, Principal};
 use crate::ingest::plain_head;
-use crate::log::{Audit, Commit, Outcome, RecordWrite, Write};
+use crate::log::{Audit, Commit, Files, Outcome, RecordWrite, Write};
 
 /// The collection whose records are the published versions of the catalog.
 pub const CATALOG: &str = "catalog";
@@ -169,6 +169,7 @@ impl App {
                 also: Vec::new(),
                 tickets: Vec::new(),
                 decided: Vec::new(),
+                files: Files::default(),
             })),
             audit: Audit {
                 action: "catalog_published",

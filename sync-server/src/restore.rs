@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::{App, OpenError};
 use crate::backup::{BackupError, Passphrase, SEALED_KEYS, at, open_keys, sync_folder, write_keys};
+use crate::blobs;
 use crate::clock::Clock;
 use crate::config;
 use crate::db::sqlite::{FILE, MARKER, beside, is_open, mark_as_copy, verify_copy};
@@ -19,6 +20,10 @@ pub struct Restored {
     pub rows: u64,
     /// Where the files that were in place lie now.
     pub set_aside: Option<PathBuf>,
+    /// How many files were copied from the backup; others were in place.
+    pub files: u64,
+    /// How many files are lost: phones bring them again.
+    pub lost: u64,
     /// Whether the keys came from the backup; else those in place stay.
     pub keys: bool,
 }
@@ -100,6 +105,7 @@ pub fn restore(
     if !settings.exists() && copied.exists() {
         fs::copy(&copied, &settings).map_err(at("copying", &copied))?;
     }
+    let files = blobs::bring_back(from, data)?;
     let set_aside = set_aside(data)?;
     fs::rename(&arriving, &database).map_err(at("renaming", &arriving))?;
     sync_folder(data)?;
@@ -107,7 +113,8 @@ pub fn restore(
     let app = App::open(data, clock)?;
     let audit = Audit { action: "restored", detail: "{}".into(), ..Audit::default() };
     app.db.audit(app.now_ms(), audit)?;
-    Ok(Restored { rows, set_aside, keys })
+    let lost = blobs::forget_lost(&app, data)?;
+    Ok(Restored { rows, set_aside, files, lost, keys })
 }
 
 /// Renames the database and all that belongs to it into a folder of their own.

@@ -32,6 +32,8 @@ pub struct Throttle {
     pub push: Gate<DeviceId>,
     /// Pulls, packs and event streams of a phone.
     pub pull: Gate<DeviceId>,
+    /// Requests about files of a phone.
+    pub file: Gate<DeviceId>,
 }
 
 impl From<&Config> for Throttle {
@@ -42,6 +44,7 @@ impl From<&Config> for Throttle {
             token: Gate::new(config.tokens_per_minute),
             push: Gate::new(config.pushes_per_minute),
             pull: Gate::new(config.pulls_per_minute),
+            file: Gate::new(config.files_per_minute),
         }
     }
 }

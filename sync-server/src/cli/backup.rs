@@ -1,10 +1,11 @@
 //! `gridpass-server backup` and `restore`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use gridpass_server::app::App;
-use gridpass_server::backup::{Passphrase, backup};
+use gridpass_server::backup::{BackedUp, Passphrase, backup, backup_next};
 use gridpass_server::clock::Clock;
 use gridpass_server::db::Fault;
 use gridpass_server::restore::restore;
@@ -14,8 +15,14 @@ type Error = Box<dyn std::error::Error>;
 /// Making a backup.
 #[derive(Args)]
 pub struct BackupArgs {
-    /// The folder of the backup, not there yet or empty.
+    /// The folder of the backup, not there yet or empty; with --follow the folder of all backups.
     folder: PathBuf,
+    /// Make the next backup after so many seconds, until the command is ended.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    follow: Option<u32>,
+    /// How many backups --follow keeps.
+    #[arg(long, default_value_t = 24, requires = "follow")]
+    keep: usize,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -56,9 +63,24 @@ impl PassphraseArgs {
 /// Makes a backup.
 pub fn run_backup(app: &App, data: &Path, args: &BackupArgs) -> Result<(), Error> {
     let passphrase = args.passphrase.read()?.ok_or("set GRIDPASS_PASSPHRASE or name a --passphrase-file")?;
-    let rows = backup(app, data, &args.folder, &passphrase, &mut print)?;
-    say!("{rows} rows copied and verified");
-    Ok(())
+    let Some(seconds) = args.follow else {
+        told(backup(app, data, &args.folder, &passphrase, &mut print)?);
+        return Ok(());
+    };
+    std::fs::create_dir_all(&args.folder).map_err(|error| format!("{}: {error}", args.folder.display()))?;
+    told(backup_next(app, data, &args.folder, args.keep, &passphrase, &mut print)?);
+    loop {
+        std::thread::sleep(Duration::from_secs(seconds.into()));
+        match backup_next(app, data, &args.folder, args.keep, &passphrase, &mut print) {
+            Ok(made) => told(made),
+            // A full disk or a folder that is away for a while: the next one may work.
+            Err(error) => tracing::error!(error = %error, "a backup was not made; the next is tried"),
+        }
+    }
+}
+
+fn told(BackedUp { rows, copied }: BackedUp) {
+    say!("{rows} rows copied and verified, {copied} files copied");
 }
 
 /// Restores a backup; no server may be running over the data folder.
@@ -69,6 +91,7 @@ pub fn run_restore(data: &Path, args: &RestoreArgs) -> Result<(), Error> {
         say!("what was in place lies in {}", folder.display());
     }
     say!("keys: {}", if restored.keys { "from the backup" } else { "those in place" });
+    say!("{} files from the backup, {} lost: phones bring those again", restored.files, restored.lost);
     say!("{} rows restored and verified; a new epoch has begun", restored.rows);
     Ok(())
 }

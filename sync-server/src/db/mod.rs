@@ -3,7 +3,10 @@
 //! Calls block; routes run them on blocking threads. Every read takes the [`Principal`] it is made for and the time, so
 //! that no read can forget whom it answers.
 
+mod files;
 pub mod sqlite;
+
+pub use files::{Begun, BlobRow, FileRows, Finished, NewUpload, PartRow, UploadId, UploadRow, UploadState};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -323,7 +326,7 @@ pub struct Rebuilt {
 }
 
 /// The database of a server.
-pub trait Database: Send + Sync {
+pub trait Database: FileRows + Send + Sync {
     /// The epoch of the logs.
     fn epoch(&self) -> u64;
 

@@ -17,7 +17,7 @@ use super::rows::{Ready, Teller};
 use super::source::Source;
 use crate::app::App;
 use crate::db::{ItemRef, Principal, RecordFacts};
-use crate::log::{Audit, Base, By, Commit, NewChange, Outcome, RecordWrite, Write};
+use crate::log::{Audit, Base, By, Commit, Files, NewChange, Outcome, RecordWrite, Write};
 use crate::office::Office;
 
 /// How often a batch is prepared again because phones were faster.
@@ -286,6 +286,7 @@ fn prepare(
         also: facts.row.map(|standing| standing.also).unwrap_or_default(),
         tickets: Vec::new(),
         decided: Vec::new(),
+        files: Files::default(),
     })))
 }
 

@@ -8,13 +8,14 @@ use gridpass_core::record::check::{self, Checked, Facts, Refusal};
 use gridpass_core::record::{Document, plain, shown_values};
 use gridpass_core::wire::{self, ItemVerdict, PushAnswer, PushItem, PushRequest, Reason, Receipt, Role, Verdict, Via};
 
+use super::files::files;
 use super::rights::{Rights, scope};
 use super::time;
 use crate::app::App;
 use crate::catalogs::Catalogs;
 use crate::db::{DeviceRow, ItemRef, Known, Principal, PushFacts, RecordFacts, StoredChange};
 use crate::error::ApiError;
-use crate::log::{Audit, Base, BatchProof, By, Commit, NewChange, Outcome, Quarantined, RecordWrite, Write};
+use crate::log::{Audit, Base, BatchProof, By, Commit, Files, NewChange, Outcome, Quarantined, RecordWrite, Write};
 use crate::office::{Author, Office, Rules, follow};
 
 /// How often a push is prepared again because somebody else was faster.
@@ -203,12 +204,12 @@ impl Pusher<'_> {
             Err(Refusal::Rejected(reason)) => {
                 let ticket = self.ticket(item);
                 draft.facts.quarantined.insert(item.change.hash, ticket);
-                let commit = self.quarantine(item, ticket, reason.clone(), None);
+                let commit = self.quarantine(item, draft, ticket, reason.clone(), None);
                 (Answer::without(Verdict::Rejected { ticket, reason }), commit)
             }
             Err(Refusal::BlockedBy(ticket)) => {
                 draft.facts.quarantined.insert(item.change.hash, ticket);
-                let commit = self.quarantine(item, self.ticket(item), Reason::new("blocked"), Some(ticket));
+                let commit = self.quarantine(item, draft, self.ticket(item), Reason::new("blocked"), Some(ticket));
                 (Answer::without(Verdict::BlockedBy { ticket }), commit)
             }
             Err(Refusal::Missing(deps)) => self.not_taken(item, "missing", Verdict::Missing { deps }),
@@ -286,6 +287,11 @@ impl Pusher<'_> {
         let detail = serde_json::json!({ "keys": keys, "change": hash.to_string() }).to_string();
         let action = if draft.base.is_some() { "changed" } else { "created" };
         let audit = Audit { object: Some(item.record.0.to_vec()), ..self.audit(action, detail) };
+        let offices = draft.offices();
+        let shown = shown_values(&document.state(), |actor| offices.contains(actor));
+        let puts = change.puts.iter().map(|put| (put.key.as_str(), &put.value));
+        let standing = |key: &str| shown.get(key).map(|shown| shown.value().clone());
+        let files = self.signed(files(&self.catalogs, &collection, puts, &standing));
         let own = NewChange {
             change,
             built,
@@ -304,7 +310,6 @@ impl Pusher<'_> {
             batch: Some(self.request.batch),
         };
         let heads = document.heads();
-        let offices = draft.offices();
         let write = RecordWrite {
             record: item.record,
             collection: collection.clone(),
@@ -313,11 +318,12 @@ impl Pusher<'_> {
             base: draft.base.take(),
             changes: std::iter::once(own).chain(followed.changes).collect(),
             heads: heads.clone(),
-            shown: shown_values(&document.state(), |actor| offices.contains(actor)),
+            shown,
             home,
             also: draft.facts.row.as_ref().map(|row| row.also.clone()).unwrap_or_default(),
             tickets: followed.tickets,
             decided: followed.decided,
+            files,
         };
         draft.base = Some(Base { generation: item.generation, heads, home });
         draft.collection = Some(collection);
@@ -335,7 +341,14 @@ impl Pusher<'_> {
         )
     }
 
-    fn quarantine(&self, item: &PushItem, ticket: TicketId, reason: Reason, blocked_by: Option<TicketId>) -> Commit {
+    fn quarantine(
+        &self,
+        item: &PushItem,
+        draft: &Draft,
+        ticket: TicketId,
+        reason: Reason,
+        blocked_by: Option<TicketId>,
+    ) -> Commit {
         let detail = serde_json::json!({ "code": reason.code, "field": reason.field }).to_string();
         let actor = usize::try_from(item.change.actor).ok().and_then(|place| self.request.actors.get(place)).copied();
         // The push's head with this item alone: actors are places in its list.
@@ -348,6 +361,10 @@ impl Pusher<'_> {
             sent_ms: self.request.sent_ms,
             sent_monotonic_ms: self.request.sent_monotonic_ms,
         };
+        let collection = draft.collection.as_ref().or(item.create.as_ref().map(|create| &create.collection));
+        let puts = || item.change.puts.iter().map(|put| (put.key.as_str(), &put.value));
+        let standing = |key: &str| puts().find(|(put, _)| *put == key).map(|(_, value)| value.clone());
+        let files = collection.map(|collection| files(&self.catalogs, collection, puts(), &standing));
         let write = Write::Quarantine(Box::new(Quarantined {
             ticket,
             record: item.record,
@@ -360,8 +377,15 @@ impl Pusher<'_> {
             item: wire::encode(&kept),
             reason,
             blocked_by,
+            files: self.signed(files.unwrap_or_default()),
         }));
         Commit { write, audit: Audit { object: Some(item.record.0.to_vec()), ..self.audit("quarantined", detail) } }
+    }
+
+    /// What an item says about files, with who says it and what they may read.
+    fn signed(&self, files: Files) -> Files {
+        let scope = if files.named.is_empty() { Vec::new() } else { self.scope.iter().copied().collect() };
+        Files { by: Some((self.device.user, self.device.id)), scope, ..files }
     }
 
     /// A verdict that keeps nothing but its audit row.

@@ -1,6 +1,7 @@
 //! Taking in a push: looks up the facts, runs the checks, prepares commits, and turns outcomes into verdicts.
 
 mod batch;
+mod files;
 mod rights;
 mod time;
 

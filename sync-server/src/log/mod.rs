@@ -4,7 +4,9 @@
 //! [`Outcome::Stale`] and applies nothing of it; the one who prepared it looks again.
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::{ActorId, BatchId, ChangeHash, DeviceId, GrantId, IntentId, KeyId, RecordId, TicketId, UserId};
+use gridpass_core::id::{
+    ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GrantId, IntentId, KeyId, RecordId, TicketId, UserId,
+};
 use gridpass_core::record::{Built, Change, ShownValues};
 use gridpass_core::wire::{IntentKind, Reason, Role};
 
@@ -57,6 +59,34 @@ pub struct RecordWrite {
     pub tickets: Vec<NewTicket>,
     /// Keys whose open conflict tickets are decided.
     pub decided: Vec<String>,
+    /// The files it names and takes back.
+    pub files: Files,
+}
+
+/// What a write says about files.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    /// Whose phone says it.
+    pub by: Option<(UserId, DeviceId)>,
+    /// What that phone may read.
+    pub scope: Vec<Bucket>,
+    /// The files that keys name.
+    pub named: Vec<NamedFile>,
+    /// The keys whose files are taken back; that is for ever.
+    pub taken_back: Vec<String>,
+}
+
+/// A key that names a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// The key.
+    pub key: String,
+    /// The file.
+    pub hash: BlobHash,
+    /// How many bytes, where the key says so: of a small picture it does not.
+    pub size: Option<u64>,
+    /// Whether it was taken back already.
+    pub taken_back: bool,
 }
 
 /// How a record stood when a commit was prepared.
@@ -146,6 +176,8 @@ pub struct Quarantined {
     pub reason: Reason,
     /// The inbox item of the rejected change it was made on.
     pub blocked_by: Option<TicketId>,
+    /// The files it names and takes back.
+    pub files: Files,
 }
 
 /// The proof of who sent a push.

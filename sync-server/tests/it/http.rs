@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::Response;
 use gridpass_server::router::router;
 use tower::ServiceExt;
@@ -19,10 +19,16 @@ use crate::hand::Server;
 pub struct Answer {
     pub status: StatusCode,
     pub retry_after: Option<u64>,
+    pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
 impl Answer {
+    /// A header; empty without it.
+    pub fn header(&self, name: &str) -> String {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    }
+
     /// The code of the error envelope; empty for anything else.
     pub fn code(&self) -> String {
         let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
@@ -46,8 +52,8 @@ pub async fn post_from(server: &Server, peer: &str, path: &str, token: Option<&s
 pub async fn send(server: &Server, request: Request<Body>) -> Answer {
     let answer: Response = router(server.app.clone()).oneshot(request).await.unwrap();
     let retry_after = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let status = answer.status();
-    Answer { status, retry_after, body: to_bytes(answer.into_body(), 16 << 20).await.unwrap().to_vec() }
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    Answer { status, retry_after, headers, body: to_bytes(answer.into_body(), 64 << 20).await.unwrap().to_vec() }
 }
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());

@@ -3,6 +3,10 @@
 //! The modules say `cfg(test)` so that the lints know them as tests and let them unwrap.
 
 #[cfg(test)]
+mod blob_copies;
+#[cfg(test)]
+mod blobs;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod contract;

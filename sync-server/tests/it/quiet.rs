@@ -101,6 +101,51 @@ async fn no_log_line_error_or_audit_row_holds_what_was_sent() {
     let pack = pack.header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::empty()).unwrap();
     answers.push(("no hash", send(&server, pack).await, StatusCode::BAD_REQUEST));
 
+    // A file: its name and its bytes are nobody's business either.
+    let picture = PLACE.repeat(50).into_bytes();
+    let hash = gridpass_core::id::hex(blake3::hash(&picture).as_bytes());
+    let file = format!("{{\"hash\":\"{hash}\",\"size\":{},\"type\":\"image/jpeg\"}}", picture.len());
+    let change =
+        phone.change(&mut Document::new(), &[("photo/0000000000000000000000000000000b", file.as_str().into())]);
+    let mut actors = Vec::new();
+    let mut item = phone.item(record(9), &change, server.base(), &mut actors);
+    item.create = Some(Create { collection: "house".into(), home: server.base() });
+    let body = wire::pack(&phone.push(phone.count, actors, vec![item]));
+    answers.push(("a house", post(&server, "/sync/v1/push", Some(&token), body).await, StatusCode::OK));
+    let name = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, NAME);
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &hash);
+    let tus = |request: axum::http::request::Builder| {
+        request.header(header::AUTHORIZATION, format!("Bearer {token}")).header("tus-resumable", "1.0.0")
+    };
+    let create = |metadata: String| {
+        let request = tus(Request::post("/sync/v1/uploads")).header("upload-length", picture.len());
+        request.header("upload-metadata", metadata).body(Body::empty()).unwrap()
+    };
+    let append = |body: Vec<u8>| {
+        let request = tus(Request::patch(format!("/sync/v1/uploads/{hash}"))).header("upload-offset", "0");
+        request.header(header::CONTENT_TYPE, "application/offset+octet-stream").body(Body::from(body)).unwrap()
+    };
+    let mut other = picture.clone();
+    other.rotate_left(1);
+    let mut longer = picture.clone();
+    longer.extend_from_slice(NAME.as_bytes());
+    for (what, request, status) in [
+        ("no hash in the metadata", create(format!("filename {name},hash {name}")), StatusCode::BAD_REQUEST),
+        ("a file", create(format!("filename {name},hash {encoded}")), StatusCode::CREATED),
+        ("too long a file", append(longer), StatusCode::PAYLOAD_TOO_LARGE),
+        ("another file", append(other), StatusCode::UNPROCESSABLE_ENTITY),
+        ("the file again", create(format!("hash {encoded}")), StatusCode::CREATED),
+        ("its bytes", append(picture.clone()), StatusCode::NO_CONTENT),
+    ] {
+        answers.push((what, send(&server, request).await, status));
+    }
+    // The folder of the files is in the way of a file: what is logged names no path and no whole hash.
+    let blobs = folder.path().join("blobs");
+    std::fs::remove_dir_all(&blobs).unwrap();
+    std::fs::write(&blobs, b"").unwrap();
+    let get = tus(Request::get(format!("/sync/v1/blobs/{hash}"))).body(Body::empty()).unwrap();
+    answers.push(("a broken store", send(&server, get).await, StatusCode::SERVICE_UNAVAILABLE));
+
     // A damaged row: the error that reaches the log knows the table, not the row.
     connection.execute("UPDATE record SET shown = ?1 WHERE fmt = 1", [NAME.as_bytes()]).unwrap();
     let whole = wire::pack(&PullRequest { buckets: Vec::new(), whole: vec![record(1)] });
@@ -123,6 +168,7 @@ async fn no_log_line_error_or_audit_row_holds_what_was_sent() {
     }
     let log = log();
     assert!(log.contains("a row of record is damaged"), "the log is kept");
+    assert!(log.contains("the store of files refuses while reading a file"), "and the store's step");
     assert_quiet("the log", &log);
     let mut rows = connection.prepare("SELECT action || ' ' || detail FROM audit").unwrap();
     let rows: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();

@@ -8,7 +8,7 @@ use gridpass_core::record;
 use gridpass_core::wire::{self, RowKind};
 use rusqlite::{Connection, params};
 
-use super::{DbError, backend, bucket_number, join_hashes, optional, rows};
+use super::{DbError, backend, bucket_number, files, join_hashes, optional, rows};
 use crate::log::{Audit, BatchProof, Commit, NewChange, Outcome, Quarantined, RecordWrite, Stored, Write};
 
 pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError> {
@@ -162,6 +162,7 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
         ],
     )?;
     tickets(connection, now_ms, write)?;
+    files::refer(connection, now_ms, write.record, None, &write.files)?;
     Ok(Outcome::Stored(stored))
 }
 
@@ -346,6 +347,7 @@ fn keep(connection: &Connection, now_ms: i64, item: &Quarantined) -> Result<Outc
             now_ms
         ],
     )?;
+    files::refer(connection, now_ms, item.record, Some(item.ticket), &item.files)?;
     Ok(Outcome::Stored(Stored { time_ms: now_ms, ..Stored::default() }))
 }
 

@@ -38,7 +38,10 @@ pub(super) fn copy(source: &Connection, to: &Path) -> Result<BTreeMap<Bucket, u6
         other => return Err(DbError::Backend { step: STEP, cause: format!("{other:?}") }),
     }
     target
-        .execute_batch("PRAGMA journal_mode = DELETE; DELETE FROM token; DELETE FROM challenge;")
+        .execute_batch(
+            "PRAGMA journal_mode = DELETE; DELETE FROM token; DELETE FROM challenge; DELETE FROM upload;
+             DELETE FROM upload_part;",
+        )
         .map_err(backend("finishing the copy"))?;
     let heads = rows(&target, "reading heads", "SELECT name, head FROM bucket", [], |row| {
         Ok((named::<Bucket>(row, "name")?, row.get::<_, i64>("head")?.cast_unsigned()))

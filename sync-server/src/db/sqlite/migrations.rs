@@ -4,7 +4,10 @@ use rusqlite::Connection;
 
 use super::{DbError, backend};
 
-const FILES: &[&str] = &[include_str!("../../../migrations/sqlite/001_truth.sql")];
+const FILES: &[&str] = &[
+    include_str!("../../../migrations/sqlite/001_truth.sql"),
+    include_str!("../../../migrations/sqlite/002_blobs.sql"),
+];
 
 /// How many of the files a database has; one that has more than this program knows is refused.
 pub(super) fn check(connection: &Connection) -> Result<u32, DbError> {

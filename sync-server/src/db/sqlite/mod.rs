@@ -2,6 +2,7 @@
 
 mod commit;
 mod copy;
+mod files;
 mod migrations;
 mod people;
 mod push;
@@ -88,6 +89,9 @@ impl Sqlite {
                     copy::renew(&mut connection, fresh_epoch)?;
                 }
             }
+        }
+        if put_back {
+            files::forget_uploads(&connection)?; // their pieces belong to another day
         }
         let epoch = meta::<i64>(&connection, "epoch")?.map_or(fresh_epoch, i64::cast_unsigned);
         let writer = Writer::start(connection, marker, epoch)?;

@@ -14,7 +14,7 @@ use super::push::{changes, record_row};
 use super::stored::{StoredRecord, office_actors, records_after, sum_of_records};
 use super::{DbError, backend, join_hashes, named, named_or_null, rows, split_hashes};
 use crate::db::{Fault, Rebuilt};
-use crate::log::{Audit, Base, Outcome, RecordWrite};
+use crate::log::{Audit, Base, Files, Outcome, RecordWrite};
 
 /// How many records one transaction looks at.
 const PIECE: usize = 500;
@@ -154,6 +154,7 @@ impl StoredRecord {
             also: row.also,
             tickets: Vec::new(),
             decided: Vec::new(),
+            files: Files::default(),
         };
         match apply_record(connection, now_ms, &write)? {
             Outcome::Stored(_) => {

@@ -7,7 +7,7 @@ use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{DeviceId, TicketId, UserId};
 use gridpass_core::wire::{Reason, RowKind};
 use gridpass_server::db::{Database, ItemRef, Known, Principal};
-use gridpass_server::log::{Audit, Commit, Outcome, Quarantined, Write};
+use gridpass_server::log::{Audit, Commit, Files, Outcome, Quarantined, Write};
 
 use super::{A, B, Backend, C, Draft, NOW, faults, intent, page, shown, start, store, zero};
 
@@ -178,6 +178,7 @@ pub fn what_is_in_quarantine_is_known_by_its_hash(backend: &dyn Backend) {
         item: vec![1],
         reason: Reason::at("wrong_type", "kind"),
         blocked_by: Some(TicketId([2; 16])),
+        files: Files::default(),
     };
     let audit = Audit { action: "quarantined", detail: "{}".into(), ..Audit::default() };
     for _ in 0..2 {

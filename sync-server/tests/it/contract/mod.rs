@@ -2,6 +2,7 @@
 //! [`database_contract`](crate::database_contract).
 
 pub mod commits;
+pub mod files;
 pub mod people;
 pub mod pulls;
 
@@ -13,7 +14,7 @@ use gridpass_core::id::{ActorId, ChangeHash, GridId, IntentId, RecordId};
 use gridpass_core::record::{Document, shown_values};
 use gridpass_core::wire::{BucketCursor, Cursor, FMT_AUTOMERGE, IntentKind, Role, Row};
 use gridpass_server::db::{BucketRead, Database, Principal};
-use gridpass_server::log::{Audit, Base, By, Commit, NewChange, Outcome, RecordWrite, Stored, Write};
+use gridpass_server::log::{Audit, Base, By, Commit, Files, NewChange, Outcome, RecordWrite, Stored, Write};
 
 pub const NOW: i64 = 1_800_000_000_000;
 pub const A: Bucket = Bucket::Base(GridId([1; 16]));
@@ -45,6 +46,11 @@ macro_rules! database_contract {
             a_challenge_is_taken_once
             a_token_ends_with_its_time_and_at_once_with_its_phone
             an_assignment_counts_from_its_start_until_its_end);
+        $crate::database_contract!($open, files: an_upload_is_for_who_names_the_file_in_that_size_within_its_share
+            of_pieces_at_one_offset_one_counts_and_none_goes_beyond_the_end
+            a_file_is_read_through_a_record_of_somebody_who_had_it
+            a_file_nothing_names_is_marked_dropped_and_forgotten
+            quarantine_names_files_for_its_own_user_and_taking_back_ends_uploads);
     };
     ($open:expr, $room:ident: $($clause:ident)+) => {
         $(#[test]
@@ -112,6 +118,7 @@ impl Draft {
             also: self.also.clone(),
             tickets: Vec::new(),
             decided: Vec::new(),
+            files: Files::default(),
         };
         let audit = Audit { action: "test", detail: "{}".into(), ..Audit::default() };
         Commit { write: Write::Record(Box::new(write)), audit }

@@ -33,3 +33,25 @@ impl Backend for InFolder {
 }
 
 crate::database_contract!(open());
+
+#[test]
+fn a_database_from_before_there_were_files_is_taken_over_and_a_copy_of_it_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(FILE);
+    let first = include_str!("../../../migrations/sqlite/001_truth.sql");
+    let old = Connection::open(&file).unwrap();
+    old.execute_batch(first).unwrap();
+    old.execute_batch(
+        "PRAGMA user_version = 1; INSERT INTO meta (key, value) VALUES ('epoch', 5), ('last_time', 9);
+         INSERT INTO user (id, login, name, created) VALUES (x'01010101010101010101010101010101', 'li', '某', 1);",
+    )
+    .unwrap();
+    drop(old); // in rollback mode: as a backup of that version lies there
+    let (db, opened) = Sqlite::open(folder.path(), 7).unwrap();
+    assert_eq!((opened, db.epoch()), (gridpass_server::db::sqlite::Opened::Older, 7));
+    let server = gridpass_server::db::Principal::SERVER;
+    assert_eq!(db.user_by_login(&server, 0, "li").unwrap(), Some(gridpass_core::id::UserId([1; 16])));
+    let files: &dyn gridpass_server::db::FileRows = &db;
+    assert_eq!(files.blobs(&server, 0, None, 9).unwrap(), []);
+    assert_eq!(db.last_time().unwrap(), 9);
+}
