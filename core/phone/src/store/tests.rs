@@ -14,7 +14,7 @@ fn a_database_of_a_newer_app_is_refused_and_left_alone() {
     let store = open(folder.path(), 1).unwrap();
     store.write(|tx| Ok(tx.pragma_update(None, "user_version", 99)?)).unwrap();
     drop(store);
-    assert!(matches!(open(folder.path(), 1), Err(StoreError::Newer { found: 99, known: 1 })));
+    assert!(matches!(open(folder.path(), 1), Err(StoreError::Newer { found: 99, known: 2 })));
 }
 
 #[test]
