@@ -163,6 +163,10 @@ impl Engine {
         if !matches!(event, Event::Failed(_) | Event::Begin | Event::Authenticated) {
             self.refreshed = false;
         }
+        if let Event::FileSent { .. } = event {
+            // The line carries: a cut between two pieces is no reason to wait longer and longer.
+            self.backoff.reset();
+        }
         match event {
             Event::Begin => {
                 (self.step, self.round, self.refreshed, self.left, self.manifests) = (Step::Push, 0, false, false, 0);
@@ -473,5 +477,8 @@ mod tests {
         engine.handle(reauthored(false), 0);
         engine.handle(NO_FILE, 0);
         assert_eq!(wait(&mut engine), first);
+        engine.handle(Event::Begin, 0);
+        engine.handle(NO_FILE, 0);
+        assert_eq!(wait(&mut engine), first, "pieces arrive, whatever cuts them off");
     }
 }

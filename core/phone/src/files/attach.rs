@@ -95,7 +95,8 @@ impl Phone {
 
         let by = NamedBy { record: input.record, key: key.clone(), own: true };
         let mut sealed = vec![(fresh, false)];
-        sealed.extend(thumb.map(|thumb| (thumb, true)));
+        // A small picture with the same bytes is the same file.
+        sealed.extend(thumb.filter(|thumb| thumb.hash != value.hash).map(|thumb| (thumb, true)));
         let (saved, used, replaced) = inner.store.write(|tx| {
             let mut rows = Vec::new();
             for (fresh, small) in &sealed {
@@ -285,7 +286,8 @@ fn new_key(form: &Collection, input: &AttachInput, id: &str) -> Result<String, A
 }
 
 fn is_code(text: &str) -> bool {
-    (1..=40).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    (1..=40).contains(&text.len()) && text.bytes().all(known)
 }
 
 /// `type/subtype` in lower case, without parameters.

@@ -84,7 +84,14 @@ impl Inner {
                     meta::put(tx, meta::FILES_EPOCH, &epoch)?;
                 }
             }
-            drop_unnamed(tx, |_| true)
+            let mut gone = drop_unnamed(tx, |_| true)?;
+            for (hash, seal) in files::parts(tx)? {
+                if files::records_with(tx, &hash.to_string())?.is_empty() {
+                    files::delete_part(tx, &hash)?;
+                    gone.push(seal.name);
+                }
+            }
+            Ok(gone)
         })?;
         self.files.discard(gone);
         Ok(())

@@ -98,21 +98,26 @@ impl Inner {
         request.body = piece;
         let response = self.exchange(request).await?;
         match response.status {
-            200 | 204 => self.has(file, offset(&response).unwrap_or(after)),
-            404 | 409 | 410 => {
-                // The server has something else of it, or nothing: it is asked.
-                let mut sending = locked(&self.files.sending);
-                sending.opened.remove(&file.hash);
-                let lost = sending.lost.entry(file.hash).or_default();
-                *lost += 1;
-                if *lost > MAX_LOST {
-                    sending.passed.insert(file.hash);
-                }
-                Ok(())
-            }
+            200 | 204 => match offset(&response).unwrap_or(after) {
+                offset if offset > file.sent => self.has(file, offset),
+                _ => self.lost(&file),
+            },
+            404 | 409 | 410 => self.lost(&file),
             422 => self.begin_again(file),
             _ => self.refused(file, &response),
         }
+    }
+
+    /// The server has something else of the file than this phone thought, or nothing: it is asked.
+    fn lost(&self, file: &FileRow) -> Result<(), Stop> {
+        let mut sending = locked(&self.files.sending);
+        sending.opened.remove(&file.hash);
+        let lost = sending.lost.entry(file.hash).or_default();
+        *lost += 1;
+        if *lost > MAX_LOST {
+            sending.passed.insert(file.hash);
+        }
+        Ok(())
     }
 
     /// The server has so much of the file.
@@ -172,6 +177,8 @@ impl Inner {
                 self.put(&FileRow { attempts: file.attempts + 1, ..file })?;
                 Err(refused.into())
             }
+            // A form knows the server's word for numbers that are too large.
+            (_, "too_large", _) => self.attention(file, "file_over_limit"),
             (_, code, Failure::Protocol) => self.attention(file, code),
             _ => Err(refused.into()),
         }

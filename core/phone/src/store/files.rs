@@ -235,6 +235,13 @@ pub fn part(db: &Connection, hash: &BlobHash) -> Result<Option<Seal>> {
     Ok(statement.query_row([hash.as_bytes().as_slice()], |row| seal(row, 0)).optional()?)
 }
 
+/// Every file that was fetched in part.
+pub fn parts(db: &Connection) -> Result<Vec<(BlobHash, Seal)>> {
+    let mut statement = db.prepare_cached("SELECT hash, name, key FROM file_part ORDER BY hash")?;
+    let rows = statement.query_map([], |row| Ok((id(row, 0)?, seal(row, 1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// A file begins to be fetched.
 pub fn put_part(db: &Connection, hash: &BlobHash, seal: &Seal) -> Result<()> {
     db.prepare_cached("INSERT OR REPLACE INTO file_part (hash, name, key) VALUES (?1, ?2, ?3)")?.execute((

@@ -394,14 +394,17 @@ fn one_file_that_is_not_taken_stops_no_other() {
     let (ann, house) = with_house(&server);
     let full = attach(&ann, house, &photo(1, 1_000));
     let later = attach(&ann, house, &photo(2, 1_000));
+    let heavy = attach(&ann, house, &photo(9, 1_000));
     let good = attach(&ann, house, &photo(3, 1_000));
+    server.world().blobs.refuse.insert(heavy.hash, (413, "too_large"));
     server.world().blobs.refuse.insert(full.hash, (413, "quota"));
     server.world().blobs.refuse.insert(later.hash, (409, "no_reference"));
     let report = ann.sync();
-    assert_eq!((report.complete, report.unsent_files), (false, 2));
+    assert_eq!((report.complete, report.unsent_files), (false, 3));
     assert!(server.world().blobs.whole(&good.hash).is_some());
     let states: Vec<_> = ann.phone().files(house).unwrap().into_iter().map(|file| (file.hash, file.state)).collect();
     assert!(states.contains(&(full.hash, FileState::NeedsAttention { code: "quota".into() })));
+    assert!(states.contains(&(heavy.hash, FileState::NeedsAttention { code: "file_over_limit".into() })));
     assert!(states.contains(&(later.hash, FileState::Waiting { sent: 0 })));
     assert_eq!(ann.phone().read_file(&full.hash).unwrap().unwrap().len(), 1_000, "it is kept");
     server.world().blobs.refuse.clear();
@@ -429,6 +432,7 @@ fn the_other_phone_fetches_the_photo_through_a_cut() {
     assert_eq!(ben.phone().read_file(&attached.hash).unwrap(), None);
     server.world().blobs.cut_download_after = Some(1);
     assert!(matches!(run(ben.phone().fetch_file(&attached.hash)), Err(ApiError::Later { .. })));
+    assert!(ben.sync().complete);
     assert_eq!(ben.phone().read_file(&attached.hash).unwrap(), None, "a part is no file");
     server.world().end_tokens();
     assert_eq!(run(ben.phone().fetch_file(&attached.hash)).unwrap().size(), LARGE as u64);
@@ -622,4 +626,31 @@ fn an_upload_that_the_server_forgot_is_begun_again() {
     server.world().blobs.forget(&attached.hash);
     assert!(ann.sync().complete);
     assert_eq!(server.world().blobs.whole(&attached.hash), Some(&bytes));
+}
+
+#[test]
+fn a_part_of_a_file_leaves_with_its_record() {
+    let server = Server::new();
+    let (ann, house) = with_house(&server);
+    let attached = attach(&ann, house, &photo(1, LARGE));
+    ann.sync();
+    let ben = Handset::enrolled(&server, 2);
+    ben.sync();
+    server.world().blobs.cut_download_after = Some(1);
+    assert!(run(ben.phone().fetch_file(&attached.hash)).is_err());
+    assert_eq!(sealed(&ben).len(), 1);
+    server.remove(BASE, house, None);
+    assert!(ben.sync().complete);
+    assert_eq!(sealed(&ben), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_small_picture_of_the_same_bytes_is_the_same_file() {
+    let server = Server::new();
+    let (ann, house) = with_house(&server);
+    let bytes = photo(1, 1_000);
+    ann.phone().attach(AttachInput { thumb: Some(bytes.clone()), ..input(house, &bytes) }).unwrap();
+    assert_eq!((sealed(&ann).len(), ann.phone().state().unwrap().unsent_files), (1, 1));
+    assert!(ann.sync().complete);
+    assert_eq!(ann.phone().read_file(&hash(&bytes)).unwrap(), Some(bytes));
 }
