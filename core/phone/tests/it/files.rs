@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use gridpass_core::catalog::{CatalogSource, FieldType};
 use gridpass_core::id::{BlobHash, RecordId};
 use gridpass_core::value::Value;
 use gridpass_phone::{ApiError, AttachInput, Attached, Content, FileState, FileView};
@@ -564,6 +565,39 @@ fn what_is_no_file_for_the_field_is_refused_with_field_and_reason_and_leaves_not
     assert!(matches!(ann.phone().attach(input(RecordId([3; 16]), b"bytes")), Err(ApiError::NotFound)));
     assert_eq!(sealed(&ann), Vec::<PathBuf>::new());
     assert_eq!(ann.phone().state().unwrap().unsent, 0);
+}
+
+#[test]
+fn a_field_with_a_place_for_each_purpose_wants_one_and_names_it_in_the_key() {
+    let server = Server::new();
+    let (mut ann, house) = with_house(&server);
+    let files = CatalogSource::built_in().files.into_iter().map(|(name, text)| match name.as_str() {
+        "house.toml" => {
+            let text =
+                text.replace("key = \"photo\"\n", "key = \"photo\"\nby_purpose = true\ntable = \"photo_purpose\"\n");
+            (name, text)
+        }
+        _ => (name, text),
+    });
+    ann.host.catalog = std::sync::Arc::new(CatalogSource::new(1, files).parse().unwrap());
+    ann.start();
+    let at = |code: &str| (Some("photo".to_owned()), code.to_owned());
+    assert_eq!(refusal(ann.phone().attach(input(house, b"bytes"))), at("purpose_wanted"));
+    let unknown = AttachInput { purpose: Some("no_such".into()), ..input(house, b"bytes") };
+    assert_eq!(refusal(ann.phone().attach(unknown)), at("unknown_purpose"));
+    let form = ann.phone().catalog();
+    let FieldType::Media { purposes: Some(table), .. } =
+        &form.collection("house").unwrap().field("photo").unwrap().field_type
+    else {
+        panic!("the field has a table");
+    };
+    let purpose = table.items[0].code.clone();
+    let named = AttachInput { purpose: Some(purpose.clone()), ..input(house, b"bytes") };
+    let attached = ann.phone().attach(named).unwrap();
+    assert!(attached.key.starts_with(&format!("photo/{purpose}/")), "{}", attached.key);
+    assert_eq!(view(&ann, house).purpose, Some(purpose));
+    ann.phone().take_back(house, &attached.key).unwrap();
+    assert_eq!(state(&ann, house), FileState::TakenBack);
 }
 
 #[test]
