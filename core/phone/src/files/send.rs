@@ -24,7 +24,7 @@ pub(super) const PIECE: usize = 512 << 10;
 const ANSWER: usize = 64 << 10;
 /// How often a file is sent from its beginning because its hash was another at the end.
 const MAX_WRONG: u32 = 3;
-/// How often a sync asks anew how much of one file the server has.
+/// How often a sync asks anew how much of one file the server has, without any of it arriving.
 const MAX_LOST: u32 = 8;
 
 /// How far one sync has come with files.
@@ -122,7 +122,12 @@ impl Inner {
 
     /// The server has so much of the file.
     fn has(&self, file: FileRow, offset: u64) -> Result<(), Stop> {
-        locked(&self.files.sending).opened.insert(file.hash);
+        let mut sending = locked(&self.files.sending);
+        sending.opened.insert(file.hash);
+        if offset > file.sent {
+            sending.lost.remove(&file.hash);
+        }
+        drop(sending);
         let now = self.now().map_err(|_| Stop { failure: Failure::Storage, code: "clock".to_owned() })?;
         let is_whole = offset >= file.size;
         let stored = self.store.write(|tx| {

@@ -688,3 +688,51 @@ fn a_small_picture_of_the_same_bytes_is_the_same_file() {
     assert!(ann.sync().complete);
     assert_eq!(ann.phone().read_file(&hash(&bytes)).unwrap(), Some(bytes));
 }
+
+#[test]
+fn a_kill_at_any_request_with_or_without_the_database_loses_no_photo() {
+    let server = Server::new();
+    let (mut ann, house) = with_house(&server);
+    let (first, second, third) = (photo(1, LARGE), photo(2, 30_000), photo(3, 400));
+    let refused = attach(&ann, house, &photo(4, 700));
+    let value = ann.value(house, &refused.key);
+    server.rules(|rules| rules.refuse = Some(value));
+    ann.phone().attach(AttachInput { thumb: Some(third.clone()), ..input(house, &first) }).unwrap();
+    let made = self::house(&ann);
+    attach(&ann, made, &second);
+    let backed = attach(&ann, made, &photo(5, 900));
+    ann.phone().take_back(made, &backed.key).unwrap();
+
+    type Moment = (tempfile::TempDir, crate::server::World);
+    let moments: std::sync::Arc<std::sync::Mutex<Vec<Moment>>> = std::sync::Arc::default();
+    let (folder, seen) = (ann.folder.clone(), moments.clone());
+    server.watch(Some(Box::new(move |world| {
+        let copy = tempfile::tempdir().unwrap();
+        copy_files(&folder, copy.path());
+        seen.lock().unwrap().push((copy, world.clone()));
+    })));
+    ann.sync();
+    server.watch(None);
+    let moments = std::mem::take(&mut *moments.lock().unwrap());
+    assert!(moments.len() >= 16, "{}", moments.len());
+    for (place, (copy, world)) in moments.into_iter().enumerate() {
+        for database_lost in [false, true] {
+            *server.world() = world.clone();
+            ann.put_back(copy.path());
+            if database_lost {
+                ann.kill();
+                lose_database(&ann);
+                ann.start();
+            }
+            let at = format!("moment {place}, database lost: {database_lost}");
+            assert!(ann.sync().complete, "{at}");
+            assert_eq!(ann.phone().state().unwrap().unsent_files, 0, "{at}");
+            assert_eq!(ann.phone().state().unwrap().outbox, 0, "{at}");
+            for bytes in [&first, &second, &third] {
+                assert_eq!(server.world().blobs.whole(&hash(bytes)), Some(bytes), "{at}");
+            }
+            assert!(server.world().blobs.whole(&refused.hash).is_some(), "{at}");
+            assert!(server.world().blobs.whole(&backed.hash).is_none(), "{at}");
+        }
+    }
+}
