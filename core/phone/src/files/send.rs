@@ -177,7 +177,7 @@ impl Inner {
                 locked(&self.files.sending).passed.insert(file.hash);
                 Ok(())
             }
-            (_, _, Failure::Busy) => {
+            (500.., _, Failure::Busy) => {
                 // Should it be this file that the server stumbles over, the others go before it next time.
                 self.put(&FileRow { attempts: file.attempts + 1, ..file })?;
                 Err(refused.into())
