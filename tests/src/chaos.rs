@@ -14,7 +14,7 @@ use axum::extract::{Request as HttpRequest, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response as HttpResponse;
 use futures_util::stream;
-use gridpass_phone::transport::{Connect, HttpsConnect, Request, Response, Transport};
+use gridpass_phone::transport::{Connect, HttpsConnect, Method, Request, Response, Transport};
 use gridpass_server::keys::Keys;
 use gridpass_server::serve::{Serving, serve};
 
@@ -170,14 +170,34 @@ async fn read(request: HttpRequest) -> Option<Request> {
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
         .map(ToOwned::to_owned);
-    let post = parts.method == axum::http::Method::POST;
-    let body = to_bytes(body, LIMIT).await.ok()?;
-    Some(Request { body: post.then(|| body.to_vec()), path, token, limit: LIMIT })
+    let method = match parts.method.as_str() {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        "PATCH" => Method::Patch,
+        _ => return None,
+    };
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+    let headers = SENT_ON.into_iter().filter_map(|name| Some((name, text(name)?))).collect();
+    let body = to_bytes(body, LIMIT).await.ok()?.to_vec();
+    Some(Request { method, path, headers, body, token, limit: LIMIT })
 }
+
+/// The headers of requests that mean something to the server.
+const SENT_ON: [&str; 6] =
+    ["content-type", "range", "tus-resumable", "upload-length", "upload-metadata", "upload-offset"];
+/// The headers of answers that mean something to a phone.
+const SENT_BACK: [&str; 2] = ["content-range", "upload-offset"];
 
 fn whole(answer: Response) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let told = SENT_BACK.map(|name| (name, answer.header(name).and_then(|value| value.parse().ok())));
     let mut response = HttpResponse::new(Body::from(answer.body));
+    for (name, value) in told {
+        if let Some(value) = value {
+            response.headers_mut().insert(name, value);
+        }
+    }
     *response.status_mut() = status;
     response
 }

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, to_bytes};
-use axum::http::{self, HeaderName};
+use axum::http;
 use gridpass_core::catalog::Catalog;
 use gridpass_core::id::{GrantId, GridId, UserId};
 use gridpass_core::wire::EnrolCode;
 use gridpass_phone::host::{Clock as PhoneClock, Host, HostError, KeyStore};
 use gridpass_phone::host_system::SystemRandom;
-use gridpass_phone::transport::{Answer, InMemory, Request, Response, TransportError};
+use gridpass_phone::transport::{Answer, InMemory, Method, Request, Response, TransportError};
 use gridpass_phone::{ApiError, EnrolInput, Phone, SyncReport};
 use gridpass_server::app::App;
 use gridpass_server::clock::Clock;
@@ -234,15 +234,25 @@ async fn call(router: axum::Router, request: Request) -> Result<Response, Transp
     if let Some(token) = &request.token {
         builder = builder.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
     }
-    let builder = builder.method(if request.body.is_some() { http::Method::POST } else { http::Method::GET });
+    for (name, value) in &request.headers {
+        builder = builder.header(*name, value);
+    }
     let asked = builder
-        .header(HeaderName::from_static("content-type"), "application/cbor+zstd")
-        .body(Body::from(request.body.unwrap_or_default()))
+        .method(match request.method {
+            Method::Get => http::Method::GET,
+            Method::Head => http::Method::HEAD,
+            Method::Post => http::Method::POST,
+            Method::Patch => http::Method::PATCH,
+        })
+        .body(Body::from(request.body))
         .map_err(|_| TransportError::NoAnswer)?;
     let answer = router.oneshot(asked).await.map_err(|_| TransportError::NoAnswer)?;
     let status = answer.status().as_u16();
+    let text = |value: &http::HeaderValue| value.to_str().ok().map(str::to_owned);
+    let headers = answer.headers().iter();
+    let headers = headers.filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect();
     let body = to_bytes(answer.into_body(), request.limit).await.map_err(|_| TransportError::TooLarge)?;
-    Ok(Response { status, body: body.to_vec(), server_ms: None })
+    Ok(Response { status, headers, body: body.to_vec(), server_ms: None })
 }
 
 /// Secrets in memory; they outlive the phone's folder as a platform's key store does.

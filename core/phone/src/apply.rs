@@ -23,7 +23,7 @@ use crate::store::{self, bucket, locked, meta, quarantine, view};
 use crate::verdicts::refresh;
 
 /// How long own changes are kept at least after they settled, in milliseconds.
-const KEEP_MS: i64 = 30 * 86_400_000;
+pub(crate) const KEEP_MS: i64 = 30 * 86_400_000;
 /// How often a sync starts a bucket again because its checksum differs.
 const MAX_RESTARTS: u32 = 2;
 

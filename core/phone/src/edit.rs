@@ -199,12 +199,26 @@ impl Inner {
                     _ => return Err(ApiError::NotFound.into()),
                 },
             };
-            self.act_on(tx, &catalog, now, loaded, act)
+            self.act_on(tx, &catalog, now, loaded, act, Vec::new())
         })?;
         if saved.intent.is_some() {
             self.committed();
         }
         Ok(saved)
+    }
+
+    /// Saves a form inside a transaction, with more entries for the outbox: what must be there when the save is.
+    pub(crate) fn save_with(
+        &self,
+        tx: &Transaction<'_>,
+        catalog: &Arc<Catalog>,
+        now: Now,
+        input: &SaveInput,
+        more: Vec<Entry>,
+    ) -> store::Result<Saved> {
+        let record = input.record.ok_or(ApiError::NotFound)?;
+        let loaded = load(tx, record)?.ok_or(ApiError::NotFound)?;
+        self.act_on(tx, catalog, now, loaded, &Act::Form(input), more)
     }
 
     fn act_on(
@@ -214,6 +228,7 @@ impl Inner {
         now: Now,
         loaded: Loaded,
         act: &Act<'_>,
+        more: Vec<Entry>,
     ) -> store::Result<Saved> {
         let record = loaded.record;
         let form = catalog
@@ -288,6 +303,7 @@ impl Inner {
         }
         let mut entries = vec![Entry::Save(Box::new(save_entry(&pending)))];
         entries.extend(draft.map(Entry::DraftGone));
+        entries.extend(more);
         self.outbox_append(entries)?;
         pending::add(tx, &pending)?;
         if let Some(draft) = draft {

@@ -71,13 +71,18 @@ pub struct Problem {
 
 impl Problem {
     /// A problem of one field.
-    pub(crate) fn at(key: &str, code: &str) -> Self {
+    pub fn at(key: &str, code: &str) -> Self {
         Self { key: Some(key.to_owned()), ..Self::of_form(code) }
     }
 
     /// A problem of the whole form.
     pub fn of_form(code: &str) -> Self {
         Self { key: None, code: code.to_owned(), text: text_of(code) }
+    }
+
+    /// The problem with a word of its text filled in.
+    pub fn with(self, name: &str, word: &Text) -> Self {
+        Self { text: self.text.fill([(name, word)]), ..self }
     }
 
     /// What a catalog found.

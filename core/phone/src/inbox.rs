@@ -82,7 +82,7 @@ impl Phone {
         let inner = &self.inner;
         let now = inner.now()?;
         let catalog = inner.catalog();
-        let record = inner.store.write(|tx| {
+        let item = inner.store.write(|tx| {
             let item = quarantine::get(tx, id)?.ok_or(ApiError::NotFound)?;
             let loaded = match load(tx, item.record)? {
                 Some(loaded) => loaded,
@@ -129,24 +129,26 @@ impl Phone {
                 pending::add(tx, &pending)?;
             }
             refresh(tx, &catalog, item.record)?;
-            Ok(item.record)
+            Ok(item)
         })?;
+        inner.give_up_files(&item)?;
         inner.outbox_trim()?;
         inner.committed();
-        Ok(record)
+        Ok(item.record)
     }
 
     /// Gives work up; the server keeps its copy of what it refused.
     pub fn discard(&self, id: IntentId) -> Result<(), ApiError> {
         let inner = &self.inner;
-        inner.store.write(|tx| {
+        let item = inner.store.write(|tx| {
             let item = quarantine::get(tx, id)?.ok_or(ApiError::NotFound)?;
             quarantine::remove(tx, id)?;
             if let Some(ticket) = &item.ticket {
                 pending::release(tx, ticket)?;
             }
-            Ok(())
+            Ok(item)
         })?;
+        inner.give_up_files(&item)?;
         inner.outbox_trim()?;
         inner.committed();
         Ok(())

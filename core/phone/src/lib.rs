@@ -6,12 +6,14 @@
 //! | enrol, open, lock | [`Phone::enroll`], [`Phone::open`], [`Phone::set_pin`] |
 //! | read | [`Phone::show`], [`Phone::list`], [`Phone::search`], [`Phone::watch`], [`Phone::due`], [`Phone::building`] |
 //! | write | [`Phone::form`], [`Phone::duplicates`], [`Phone::save`], [`Phone::put_draft`] |
+//! | files | [`Phone::attach`], [`Phone::take_back`], [`Phone::files`], [`Phone::open_file`], [`Phone::fetch_file`] |
 //! | sync | [`Phone::sync`] |
 //! | settle what came back | [`Phone::inbox`], [`Phone::receipts`] |
 //! | rescue | [`Phone::export`], [`Phone::reset`] |
 //! | lend what the app has | [`host::Host`] |
 //!
-//! A save is durable when the call returns; everything but [`Phone::sync`] works without a network.
+//! A save is durable when the call returns; everything but [`Phone::sync`] and [`Phone::fetch_file`]
+//! works without a network.
 
 mod apply;
 mod building;
@@ -20,6 +22,7 @@ mod duplicate;
 mod durable;
 mod edit;
 mod error;
+mod files;
 pub mod host;
 pub mod host_system;
 mod inbox;
@@ -42,10 +45,14 @@ pub use building::{BuildingCounts, BuildingView, FacilityView, HouseView, Househ
 pub use due::DueView;
 pub use edit::{SaveInput, Saved};
 pub use error::{ApiError, Problem};
+pub use files::{AttachInput, Attached, Content, FileState, FileView, OpenFile};
 pub use host::Host;
 pub use inbox::{InboxItem, InboxWhy};
 pub use open::{EnrolInput, LockState};
-pub use outbox::{Entry as OutboxEntry, Header as OutboxHeader, OutboxError, Save as OutboxSave, read_as_server};
+pub use outbox::{
+    Entry as OutboxEntry, FileKey, Header as OutboxHeader, OutboxError, Save as OutboxSave, UnsentFile as OutboxFile,
+    read_as_server,
+};
 pub use phone::Phone;
 pub use read::{
     BucketView, FieldView, FormView, LinkView, ListQuery, ListView, OtherValue, PhoneState, ReceiptCheck, ReceiptView,

@@ -11,6 +11,7 @@ use rusqlite::Transaction;
 
 use crate::edit::empty;
 use crate::error::{ApiError, Problem};
+use crate::files::{self, Files};
 use crate::host::Host;
 use crate::merge::load;
 use crate::outbox::{Entry, Outbox, Owner, Save};
@@ -73,12 +74,7 @@ impl Phone {
             app_version: host.app_version.clone(),
         };
         let answer = transport
-            .send(Request {
-                path: "/sync/v1/enroll".to_owned(),
-                body: Some(wire::pack(&request)),
-                token: None,
-                limit: syncing::SMALL_ANSWER,
-            })
+            .send(Request::post("/sync/v1/enroll", wire::pack(&request), syncing::SMALL_ANSWER))
             .await
             .map_err(syncing::no_answer)?;
         let enrolled: Enrolled = match syncing::answered(&answer, syncing::SMALL_ANSWER) {
@@ -138,6 +134,7 @@ impl Phone {
         let outbox = Outbox::open(&folder.join(OUTBOX), &owner, host.random()?)?;
         let transport = host.connect.connect(&enrolment.url, &pin).map_err(syncing::no_answer)?;
         let catalog = RwLock::new(host.catalog.clone());
+        let files = Files::of(folder);
         let inner = Inner {
             host,
             store,
@@ -147,6 +144,8 @@ impl Phone {
             transport,
             engine: tokio::sync::Mutex::new(Engine::default()),
             token: Mutex::new(None),
+            authenticating: tokio::sync::Mutex::default(),
+            files,
             stale_token: AtomicBool::new(false),
             ahead_ms: AtomicI64::new(0),
             restarts: AtomicU32::new(0),
@@ -193,7 +192,8 @@ impl Inner {
                     .write(|tx| pending::move_all(tx, PendingState::Unknown, PendingState::Queued).map(|_| ()))?;
             }
         }
-        self.outbox_trim()
+        self.outbox_trim()?;
+        self.discard_orphans()
     }
 
     /// A database that was just made: as a new actor, with what the outbox holds.
@@ -221,8 +221,10 @@ impl Inner {
                     Entry::Save(save) => bring_back(tx, save)?,
                     Entry::Draft(draft) => draft::put(tx, draft)?,
                     Entry::DraftGone(draft) => draft::remove(tx, *draft).map(|_| ())?,
+                    Entry::File(_) => {}
                 }
             }
+            files::bring_back(tx, &catalog, self, &entries)?;
             for pending in pending::all(tx)? {
                 if let Some(loaded) = load(tx, pending.record)? {
                     project(tx, &catalog, &loaded)?;

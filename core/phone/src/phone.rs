@@ -11,10 +11,11 @@ use gridpass_core::sync::Engine;
 use rusqlite::Connection;
 
 use crate::error::ApiError;
+use crate::files::Files;
 use crate::host::Host;
 use crate::outbox::{Entry, Outbox, OutboxError};
 use crate::secrets::{DeviceKey, Enrolment};
-use crate::store::{self, Store, locked, meta, pending, settled};
+use crate::store::{self, Store, files, locked, meta, pending, settled};
 use crate::transport::Transport;
 
 /// One enrolment on one phone. Cheap to clone; all clones are the same phone.
@@ -35,6 +36,9 @@ pub(crate) struct Inner {
     /// One sync at a time; the engine remembers failures between them.
     pub engine: tokio::sync::Mutex<Engine>,
     pub token: Mutex<Option<String>>,
+    /// One proof of the device's key at a time: a challenge ends the one before it.
+    pub authenticating: tokio::sync::Mutex<()>,
+    pub files: Files,
     /// The token was given before something that the server has to be told, or has to tell: a new actor, other grids.
     pub stale_token: AtomicBool,
     /// How far the phone's clock is before the server's, in milliseconds, as the last answer told.
@@ -100,6 +104,7 @@ impl Inner {
         Ok(self.store.write(|tx| {
             let intents: BTreeSet<_> = pending::intents(tx)?.into_iter().collect();
             let drafts: BTreeSet<_> = store::draft::all(tx)?.into_iter().map(|draft| draft.id).collect();
+            let unsent = files::unsent_names(tx)?;
             let mut outbox = locked(&self.outbox);
             let newest: BTreeMap<_, _> = outbox
                 .entries()
@@ -112,6 +117,7 @@ impl Inner {
                 Entry::Save(save) => intents.contains(&save.intent.id),
                 Entry::Draft(draft) => drafts.contains(&draft.id) && newest.get(&draft.id) == Some(&draft.changed_ms),
                 Entry::DraftGone(_) => false,
+                Entry::File(file) => unsent.contains(&(file.name.clone(), file.record, file.at.clone())),
             })?;
             Ok(())
         })?)

@@ -10,13 +10,14 @@ use gridpass_core::wire::{Author, Cursor, Grant};
 use rusqlite::Connection;
 
 use crate::error::ApiError;
+use crate::files::{FileView, file_views};
 use crate::merge::{self, load, policy};
 use crate::phone::Phone;
 use crate::project;
 use crate::store::bucket::{self, BucketState};
 use crate::store::pending::{self, PendingState};
 use crate::store::view::{self, APPROVED, RETURNED, Select, ViewRow};
-use crate::store::{self, draft, locked, meta, quarantine, receipt};
+use crate::store::{self, draft, files, locked, meta, quarantine, receipt};
 use crate::syncing::unsent;
 
 /// Where a record stands.
@@ -137,6 +138,8 @@ pub struct RecordView {
     pub links: Vec<LinkView>,
     /// The records that name it.
     pub linked_from: Vec<LinkView>,
+    /// The files it names.
+    pub files: Vec<FileView>,
 }
 
 /// A form: the fields of a collection with what is shown in them.
@@ -228,6 +231,10 @@ pub struct PhoneState {
     pub ahead_ms: Option<i64>,
     /// How many entries the outbox holds.
     pub outbox: u32,
+    /// Files that are not stored on the server.
+    pub unsent_files: u32,
+    /// How many bytes they hold.
+    pub unsent_file_bytes: u64,
 }
 
 impl Phone {
@@ -244,6 +251,7 @@ impl Phone {
                 fields,
                 links: link_views(db, view::links_from(db, record)?)?,
                 linked_from: link_views(db, view::links_to(db, record)?)?,
+                files: file_views(db, &catalog, &loaded.collection, &loaded.screen)?,
             }))
         })?;
         view.ok_or(ApiError::NotFound)
@@ -363,6 +371,7 @@ impl Phone {
                     missing_packs: bucket::missing_packs(db, &held.bucket)?,
                 });
             }
+            let (unsent_files, unsent_file_bytes) = files::unsent(db)?;
             Ok(PhoneState {
                 device: enrolment.device,
                 user: enrolment.user,
@@ -379,6 +388,8 @@ impl Phone {
                 synced_ms: meta::get(db, meta::SYNCED_MS)?,
                 ahead_ms: meta::get(db, meta::AHEAD_MS)?,
                 outbox,
+                unsent_files,
+                unsent_file_bytes,
             })
         })?)
     }

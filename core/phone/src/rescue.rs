@@ -13,20 +13,25 @@ pub struct Exported {
     pub database: PathBuf,
     /// The outbox, which the server can open too.
     pub outbox: PathBuf,
+    /// The sealed files that were not handed in; the outbox holds their keys.
+    pub files: Vec<PathBuf>,
 }
 
 impl Phone {
-    /// Writes a copy of database and outbox into a folder that holds neither yet. Both stay sealed: the database opens
-    /// with this phone's key only, the outbox also with the server's.
+    /// Writes a copy of database, outbox and the files that were not handed in, into a folder that holds none yet. All
+    /// stay sealed: the database opens with this phone's key only, the outbox also with the server's.
     pub fn export(&self, folder: &Path) -> Result<Exported, ApiError> {
         let io = |_| StoreError::Io { step: "make the rescue copy" };
         std::fs::create_dir_all(folder).map_err(io)?;
-        let exported = Exported { database: folder.join(DATABASE), outbox: folder.join("outbox") };
+        let mut exported =
+            Exported { database: folder.join(DATABASE), outbox: folder.join("outbox"), files: Vec::new() };
         if exported.database.exists() || exported.outbox.exists() {
             return Err(ApiError::Storage { step: "a rescue copy is there already".to_owned(), damaged: false });
         }
         self.inner.store.copy_to(&exported.database, || {
-            locked(&self.inner.outbox).copy_to(&exported.outbox).map_err(StoreError::from)
+            locked(&self.inner.outbox).copy_to(&exported.outbox)?;
+            exported.files = self.inner.copy_unsent_files(folder)?;
+            Ok(())
         })?;
         Ok(exported)
     }

@@ -1,5 +1,6 @@
 //! Driving a sync: the engine says what comes next, this carries it out.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use gridpass_core::id::{ActorId, BatchId};
@@ -13,6 +14,7 @@ use serde::Deserialize;
 
 use crate::edit::push_item;
 use crate::error::ApiError;
+use crate::files;
 use crate::phone::{Inner, Phone};
 use crate::store::bucket::BucketState;
 use crate::store::pending::{self, Batch, PendingState};
@@ -33,6 +35,8 @@ pub struct SyncReport {
     pub complete: bool,
     /// How many changes wait on this phone.
     pub unsent: u32,
+    /// How many files are not stored on the server.
+    pub unsent_files: u32,
     /// When the app should sync again if nobody asks before, in milliseconds.
     pub next_sync_after_ms: u32,
 }
@@ -54,6 +58,7 @@ impl Phone {
         }
         inner.store.write(|tx| pending::move_all(tx, PendingState::Waits, PendingState::Queued).map(|_| ()))?;
         inner.restarts.store(0, Ordering::Release);
+        inner.begin_sending();
         let mut event = Event::Begin;
         let mut code = String::new();
         loop {
@@ -64,20 +69,21 @@ impl Phone {
                 Effect::Pull => inner.pull().await,
                 Effect::FetchPack => inner.fetch_pack().await,
                 Effect::Reauthor => inner.reauthor().map_err(|error| inner.stopped(&error)),
+                Effect::SendFile => inner.send_file().await,
                 Effect::Finish(finish) => {
                     inner.committed();
                     if let Outcome::Failed(failure) = finish.outcome {
                         return Err(ApiError::of_sync(failure, &code, finish.next_sync_after_ms));
                     }
-                    let now = inner.now()?;
-                    inner.store.write(|tx| {
-                        meta::put(tx, meta::SYNCED_MS, &now.wall_ms)?;
-                        meta::put(tx, meta::AHEAD_MS, &inner.ahead_ms.load(Ordering::Relaxed))
+                    inner.note_sync()?;
+                    let (unsent, unsent_files, left) = inner.store.read(|db| {
+                        let left = files::ready(db, &BTreeSet::new())?;
+                        Ok((unsent(db)?, store::files::unsent(db)?.0, left.len()))
                     })?;
-                    let unsent = inner.store.read(unsent)?;
                     return Ok(SyncReport {
-                        complete: finish.outcome == Outcome::UpToDate && unsent == 0,
+                        complete: finish.outcome == Outcome::UpToDate && unsent == 0 && left == 0,
                         unsent,
+                        unsent_files,
                         next_sync_after_ms: finish.next_sync_after_ms,
                     });
                 }
@@ -86,6 +92,10 @@ impl Phone {
                 code = stop.code;
                 Event::Failed(stop.failure)
             });
+            if let Event::Reauthored { to_push: false, .. } = event {
+                // The records are done; a line that is too bad for files does not make them old.
+                inner.note_sync()?;
+            }
         }
     }
 }
@@ -98,8 +108,8 @@ pub(crate) fn unsent(db: &rusqlite::Connection) -> store::Result<u32> {
 
 /// Why a step ended a sync.
 pub(crate) struct Stop {
-    failure: Failure,
-    code: String,
+    pub failure: Failure,
+    pub code: String,
 }
 
 impl From<TransportError> for Stop {
@@ -145,6 +155,12 @@ pub(crate) fn answered<T: for<'b> Decode<'b, ()>>(response: &Response, limit: us
             failure: Failure::Protocol,
         });
     }
+    Err(refusal(response))
+}
+
+/// What an answer that refuses asks for.
+pub(crate) fn refusal(response: &Response) -> Answered {
+    let status = response.status;
     let body: ErrorBody = serde_json::from_slice(&response.body).unwrap_or_default();
     let code = if body.code.is_empty() { format!("http_{status}") } else { body.code };
     let failure = match (status, code.as_str()) {
@@ -154,24 +170,25 @@ pub(crate) fn answered<T: for<'b> Decode<'b, ()>>(response: &Response, limit: us
         (_, "challenge") | (408 | 425 | 429 | 500.., _) => Failure::Busy,
         _ => Failure::Protocol,
     };
-    Err(Answered { status, code, failure })
+    Answered { status, code, failure }
 }
 
 impl Inner {
     /// What a failure of the phone's own storage does to a sync.
-    fn stopped(&self, error: &StoreError) -> Stop {
+    pub(crate) fn stopped(&self, error: &StoreError) -> Stop {
         tracing::error!(%error, "a sync stopped at the phone's storage");
         Stop { failure: Failure::Storage, code: "sync".to_owned() }
     }
 
     async fn post<A: for<'b> Decode<'b, ()>>(&self, path: &str, body: Vec<u8>, limit: usize) -> Result<A, Stop> {
-        let response = self.exchange(path, Some(body), limit).await?;
+        let response = self.exchange(Request::post(path, body, limit)).await?;
         Ok(answered(&response, limit)?)
     }
 
-    async fn exchange(&self, path: &str, body: Option<Vec<u8>>, limit: usize) -> Result<Response, Stop> {
+    /// Sends a request with the present token.
+    pub(crate) async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
         let token = locked(&self.token).clone();
-        let response = self.transport.send(Request { path: path.to_owned(), body, token, limit }).await?;
+        let response = self.transport.send(Request { token, ..request }).await?;
         if let Some(server_ms) = response.server_ms {
             let ahead_ms = self.host.clock.wall_ms().unwrap_or(server_ms).saturating_sub(server_ms);
             self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
@@ -179,7 +196,18 @@ impl Inner {
         Ok(response)
     }
 
-    async fn authenticate(&self) -> Result<Event, Stop> {
+    /// The phone is in step with the server now.
+    fn note_sync(&self) -> Result<(), ApiError> {
+        let now = self.now()?;
+        Ok(self.store.write(|tx| {
+            meta::put(tx, meta::SYNCED_MS, &now.wall_ms)?;
+            meta::put(tx, meta::AHEAD_MS, &self.ahead_ms.load(Ordering::Relaxed))
+        })?)
+    }
+
+    /// Proves the device's key and gets a token.
+    pub(crate) async fn authenticate(&self) -> Result<Event, Stop> {
+        let _one = self.authenticating.lock().await;
         *locked(&self.token) = None;
         let enrolment = self.enrolment();
         let device = enrolment.device;
@@ -210,7 +238,7 @@ impl Inner {
     async fn push(&self) -> Result<Event, Stop> {
         let batch = self.store.write(|tx| self.next_batch(tx)).map_err(|error| self.stopped(&error))?;
         let Some(batch) = batch else { return Ok(Event::NothingToPush) };
-        let response = self.exchange("/sync/v1/push", Some(batch.body.clone()), PUSH_ANSWER).await?;
+        let response = self.exchange(Request::post("/sync/v1/push", batch.body.clone(), PUSH_ANSWER)).await?;
         let answer: PushAnswer = match answered(&response, PUSH_ANSWER) {
             Ok(answer) => answer,
             Err(refused) => {
@@ -275,7 +303,7 @@ impl Inner {
         let missing = self.store.read(bucket::missing_pack).map_err(|error| self.stopped(&error))?;
         let Some((bucket, hash, size)) = missing else { return Ok(Event::PackStored { more: false }) };
         let limit = usize::try_from(size).unwrap_or(usize::MAX).min(PULL_ANSWER);
-        let response = self.exchange(&format!("/sync/v1/packs/{hash}"), None, limit).await?;
+        let response = self.exchange(Request::get(format!("/sync/v1/packs/{hash}"), limit)).await?;
         match response.status {
             200 if *blake3::hash(&response.body).as_bytes() == hash.0 => {}
             200 => return Err(Stop { failure: Failure::Protocol, code: "pack_altered".to_owned() }),

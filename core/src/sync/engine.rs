@@ -18,6 +18,8 @@ pub enum Effect {
     FetchPack,
     /// Author again what fell.
     Reauthor,
+    /// Send the next piece of a file whose record the server knows.
+    SendFile,
     /// The sync is over.
     Finish(Finish),
 }
@@ -60,6 +62,13 @@ pub enum Event {
         to_push: bool,
         /// Whether it was written as an actor the server does not know yet.
         new_actor: bool,
+    },
+    /// A piece of a file was sent, or there was none to send.
+    FileSent {
+        /// Whether files are left that can be sent now.
+        more: bool,
+        /// Whether changes wait that were made meanwhile: they go before files.
+        to_push: bool,
     },
     /// The effect failed.
     Failed(Failure),
@@ -110,10 +119,12 @@ enum Step {
     Pull,
     Packs,
     Reauthor,
+    Files,
 }
 
 /// The order of a sync: authenticate, push until nothing is left, pull until nothing is left, fetch packs and pull
-/// again, author again what fell and go round; a bounded number of times.
+/// again, author again what fell and go round, a bounded number of times; then files, piece by piece, until none is left.
+/// What is saved while files are sent goes before the next piece.
 #[derive(Debug, Clone)]
 pub struct Engine {
     step: Step,
@@ -152,6 +163,10 @@ impl Engine {
         if !matches!(event, Event::Failed(_) | Event::Begin | Event::Authenticated) {
             self.refreshed = false;
         }
+        if let Event::FileSent { .. } = event {
+            // The line carries: a cut between two pieces is no reason to wait longer and longer.
+            self.backoff.reset();
+        }
         match event {
             Event::Begin => {
                 (self.step, self.round, self.refreshed, self.left, self.manifests) = (Step::Push, 0, false, false, 0);
@@ -186,9 +201,15 @@ impl Engine {
                 self.round += 1;
                 match (to_push, self.round < MAX_ROUNDS) {
                     (true, true) => self.go(Step::Push),
-                    (true, false) => self.finish(Outcome::Partly),
-                    (false, _) => self.finish(Outcome::UpToDate),
+                    (true, false) => self.files_after(Outcome::Partly),
+                    (false, _) => self.files_after(Outcome::UpToDate),
                 }
+            }
+            Event::FileSent { to_push: true, .. } if self.round < MAX_ROUNDS => self.go(Step::Push),
+            Event::FileSent { more: true, .. } => self.go(Step::Files),
+            Event::FileSent { more: false, to_push } => {
+                let left = self.left || to_push;
+                self.finish(if left { Outcome::Partly } else { Outcome::UpToDate })
             }
             Event::Failed(Failure::Unauthorized) if !self.refreshed => {
                 (self.token, self.refreshed) = (false, true);
@@ -199,6 +220,12 @@ impl Engine {
         }
     }
 
+    /// The records are done, as far as this sync does them: files come now.
+    fn files_after(&mut self, outcome: Outcome) -> Effect {
+        self.left = outcome == Outcome::Partly;
+        self.go(Step::Files)
+    }
+
     fn go(&mut self, step: Step) -> Effect {
         self.step = step;
         match step {
@@ -207,6 +234,7 @@ impl Engine {
             Step::Pull => Effect::Pull,
             Step::Packs => Effect::FetchPack,
             Step::Reauthor => Effect::Reauthor,
+            Step::Files => Effect::SendFile,
         }
     }
 
@@ -230,6 +258,12 @@ mod tests {
 
     const fn pulled(progress: bool, more: bool, packs: bool) -> Event {
         Event::Pulled { progress, more, packs, next_sync_after_ms: 30_000 }
+    }
+
+    const NO_FILE: Event = Event::FileSent { more: false, to_push: false };
+
+    const fn sent(more: bool, to_push: bool) -> Event {
+        Event::FileSent { more, to_push }
     }
 
     const fn reauthored(to_push: bool) -> Event {
@@ -259,7 +293,8 @@ mod tests {
                 (Event::NothingToPush, Effect::Pull),
                 (pulled(true, true, false), Effect::Pull),
                 (pulled(true, false, false), Effect::Reauthor),
-                (reauthored(false), done(Outcome::UpToDate)),
+                (reauthored(false), Effect::SendFile),
+                (NO_FILE, done(Outcome::UpToDate)),
                 (Event::Begin, Effect::Push),
             ],
         );
@@ -279,7 +314,8 @@ mod tests {
                 (pulled(true, false, true), Effect::FetchPack),
                 (Event::PackStored { more: false }, Effect::Pull),
                 (NOTHING_NEW, Effect::Reauthor),
-                (reauthored(false), done(Outcome::UpToDate)),
+                (reauthored(false), Effect::SendFile),
+                (NO_FILE, done(Outcome::UpToDate)),
             ],
         );
     }
@@ -312,7 +348,7 @@ mod tests {
         let mut engine = Engine::default();
         story(&mut engine, &[(Event::Begin, Effect::Authenticate), (Event::Authenticated, Effect::Push)]);
         for round in 1..=MAX_ROUNDS {
-            let next = if round < MAX_ROUNDS { Effect::Push } else { done(Outcome::Partly) };
+            let next = if round < MAX_ROUNDS { Effect::Push } else { Effect::SendFile };
             story(
                 &mut engine,
                 &[
@@ -322,6 +358,74 @@ mod tests {
                 ],
             );
         }
+        story(&mut engine, &[(sent(true, true), Effect::SendFile), (NO_FILE, done(Outcome::Partly))]);
+    }
+
+    #[test]
+    fn files_go_when_the_records_are_done_and_a_save_meanwhile_goes_before_the_next_piece() {
+        story(
+            &mut Engine::default(),
+            &[
+                (Event::Begin, Effect::Authenticate),
+                (Event::Authenticated, Effect::Push),
+                (Event::NothingToPush, Effect::Pull),
+                (NOTHING_NEW, Effect::Reauthor),
+                (reauthored(false), Effect::SendFile),
+                (sent(true, false), Effect::SendFile),
+                (sent(true, true), Effect::Push),
+                (Event::Pushed { progress: true }, Effect::Push),
+                (Event::NothingToPush, Effect::Pull),
+                (NOTHING_NEW, Effect::Reauthor),
+                (reauthored(false), Effect::SendFile),
+                (sent(true, false), Effect::SendFile),
+                (NO_FILE, done(Outcome::UpToDate)),
+            ],
+        );
+    }
+
+    #[test]
+    fn somebody_who_saves_without_end_does_not_keep_files_back_for_ever() {
+        let mut engine = Engine::default();
+        story(&mut engine, &[(Event::Begin, Effect::Authenticate), (Event::Authenticated, Effect::Push)]);
+        for _ in 1..MAX_ROUNDS {
+            story(
+                &mut engine,
+                &[
+                    (Event::NothingToPush, Effect::Pull),
+                    (NOTHING_NEW, Effect::Reauthor),
+                    (reauthored(false), Effect::SendFile),
+                    (sent(true, true), Effect::Push),
+                ],
+            );
+        }
+        story(
+            &mut engine,
+            &[
+                (Event::NothingToPush, Effect::Pull),
+                (NOTHING_NEW, Effect::Reauthor),
+                (reauthored(false), Effect::SendFile),
+                (sent(true, true), Effect::SendFile),
+                (sent(false, true), done(Outcome::Partly)),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_token_that_ends_between_two_pieces_is_renewed_and_the_file_goes_on() {
+        story(
+            &mut Engine::default(),
+            &[
+                (Event::Begin, Effect::Authenticate),
+                (Event::Authenticated, Effect::Push),
+                (Event::NothingToPush, Effect::Pull),
+                (NOTHING_NEW, Effect::Reauthor),
+                (reauthored(false), Effect::SendFile),
+                (sent(true, false), Effect::SendFile),
+                (Event::Failed(Failure::Unauthorized), Effect::Authenticate),
+                (Event::Authenticated, Effect::SendFile),
+                (NO_FILE, done(Outcome::UpToDate)),
+            ],
+        );
     }
 
     #[test]
@@ -371,6 +475,10 @@ mod tests {
         engine.handle(Event::NothingToPush, 0);
         engine.handle(NOTHING_NEW, 0);
         engine.handle(reauthored(false), 0);
+        engine.handle(NO_FILE, 0);
         assert_eq!(wait(&mut engine), first);
+        engine.handle(Event::Begin, 0);
+        engine.handle(NO_FILE, 0);
+        assert_eq!(wait(&mut engine), first, "pieces arrive, whatever cuts them off");
     }
 }

@@ -7,7 +7,7 @@
 mod entry;
 mod file;
 
-pub use entry::{Entry, Save};
+pub use entry::{Entry, FileKey, Save, UnsentFile};
 pub use file::{Header, Outbox, OutboxError, Owner, read_as_server};
 
 #[cfg(test)]

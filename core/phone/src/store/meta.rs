@@ -15,6 +15,8 @@ pub const SYNCED_MS: &str = "synced_ms";
 pub const AHEAD_MS: &str = "ahead_ms";
 /// Whether records lost their last bucket and have to be looked for.
 pub const ORPHANS: &str = "orphans";
+/// The epoch of the server when files were last put in order: in another one they are offered again.
+pub const FILES_EPOCH: &str = "files_epoch";
 
 /// The fact, if it is known.
 pub fn get<T: for<'b> Decode<'b, ()>>(db: &Connection, key: &str) -> Result<Option<T>> {

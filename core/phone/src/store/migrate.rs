@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use super::{Result, StoreError};
 
 /// Every schema step, in order; the place in the list is its number minus one.
-const STEPS: &[&str] = &[include_str!("../../migrations/001_start.sql")];
+const STEPS: &[&str] =
+    &[include_str!("../../migrations/001_start.sql"), include_str!("../../migrations/002_files.sql")];
 
 /// The newest schema.
 pub(super) const LATEST: u32 = STEPS.len() as u32;

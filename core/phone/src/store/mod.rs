@@ -9,6 +9,7 @@
 //! | quarantine | [`quarantine`] |
 //! | receipt_sheet, receipt | [`receipt`] |
 //! | draft | [`draft`] |
+//! | file, file_ref, file_part | [`files`] |
 //! | view, link, search | [`view`] |
 //!
 //! Every function takes a connection and does one thing; transactions are opened by whoever knows what belongs together.
@@ -17,6 +18,7 @@ pub(crate) mod bucket;
 mod columns;
 pub(crate) mod draft;
 mod file;
+pub(crate) mod files;
 pub(crate) mod meta;
 mod migrate;
 pub(crate) mod pending;

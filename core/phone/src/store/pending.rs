@@ -357,3 +357,15 @@ pub fn is_on_phone(db: &Connection, record: RecordId) -> Result<bool> {
     let mut statement = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM pending WHERE record = ?1 AND state <> 1)")?;
     Ok(statement.query_row([record.as_bytes().as_slice()], |row| row.get(0))?)
 }
+
+/// Whether a change of the record that put this key is kept for a restored server.
+pub fn is_kept(db: &Connection, record: RecordId, key: &str) -> Result<bool> {
+    let mut statement = db.prepare_cached("SELECT edits FROM kept WHERE record = ?1")?;
+    let edits = statement.query_map([record.as_bytes().as_slice()], |row| cbor::<Vec<Edit>>(row, 0))?;
+    for edits in edits {
+        if edits?.iter().any(|edit| edit.key == key) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

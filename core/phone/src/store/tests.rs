@@ -14,7 +14,48 @@ fn a_database_of_a_newer_app_is_refused_and_left_alone() {
     let store = open(folder.path(), 1).unwrap();
     store.write(|tx| Ok(tx.pragma_update(None, "user_version", 99)?)).unwrap();
     drop(store);
-    assert!(matches!(open(folder.path(), 1), Err(StoreError::Newer { found: 99, known: 1 })));
+    assert!(matches!(open(folder.path(), 1), Err(StoreError::Newer { found: 99, known: 2 })));
+}
+
+#[test]
+fn a_database_from_before_files_gets_them_and_keeps_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SecretKey::new([1; 32]);
+    let old = file::open(folder.path(), &key).unwrap();
+    old.execute_batch(include_str!("../../migrations/001_start.sql")).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    meta::put(&old, "a", &7_u32).unwrap();
+    let place = pending::add(&old, &empty(RecordId([1; 16]))).unwrap();
+    drop(old);
+
+    let store = open(folder.path(), 1).unwrap();
+    let hash = gridpass_core::id::BlobHash([2; 32]);
+    let seal = crate::files::Seal { name: "name".into(), key: crate::outbox::FileKey([3; 32]) };
+    let row = files::FileRow {
+        hash,
+        seal: seal.clone(),
+        size: 5,
+        stand: files::FileStand::Waiting,
+        sent: 3,
+        attempts: 2,
+        small: true,
+        code: None,
+        since_ms: 1,
+        used_ms: 2,
+    };
+    store
+        .write(|tx| {
+            assert_eq!(meta::get::<u32>(tx, "a")?, Some(7));
+            assert_eq!(pending::at(tx, place)?.map(|own| own.record), Some(RecordId([1; 16])));
+            assert_eq!((files::all(tx)?, files::parts(tx)?), (Vec::new(), Vec::new()));
+            files::put(tx, &row)?;
+            files::put_part(tx, &hash, &seal)?;
+            assert_eq!(files::get(tx, &hash)?, Some(row.clone()));
+            assert_eq!(files::part(tx, &hash)?, Some(seal.clone()));
+            assert_eq!(files::unsent(tx)?, (1, 5));
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]

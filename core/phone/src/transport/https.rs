@@ -13,7 +13,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use sha2::{Digest, Sha256};
 
-use super::{Answer, Connect, Request, Response, Transport, TransportError};
+use super::{Answer, Connect, Method, Request, Response, Transport, TransportError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest silence of the server while it answers.
@@ -63,16 +63,27 @@ impl Https {
 
     async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
         let url = format!("{}{}", self.base, request.path);
-        let mut builder = match request.body {
-            Some(body) => self.client.post(url).header("content-type", "application/cbor+zstd").body(body),
-            None => self.client.get(url),
+        let mut builder = match request.method {
+            Method::Get => self.client.get(url),
+            Method::Head => self.client.head(url),
+            Method::Post => self.client.post(url),
+            Method::Patch => self.client.patch(url),
         };
+        for (name, value) in request.headers {
+            builder = builder.header(name, value);
+        }
+        if !matches!(request.method, Method::Get | Method::Head) {
+            builder = builder.body(request.body);
+        }
         if let Some(token) = request.token {
             builder = builder.bearer_auth(token);
         }
         let mut answer = builder.send().await.map_err(|error| no_answer(&error))?;
         let server_ms = answer.headers().get("date").and_then(|date| http_date_ms(date.to_str().ok()?));
         let status = answer.status().as_u16();
+        let text = |value: &reqwest::header::HeaderValue| value.to_str().ok().map(str::to_owned);
+        let headers = answer.headers().iter();
+        let headers = headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect();
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(|error| no_answer(&error))? {
             if body.len().saturating_add(piece.len()) > request.limit {
@@ -80,7 +91,7 @@ impl Https {
             }
             body.extend_from_slice(&piece);
         }
-        Ok(Response { status, body, server_ms })
+        Ok(Response { status, headers, body, server_ms })
     }
 }
 

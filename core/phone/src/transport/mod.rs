@@ -13,17 +13,60 @@ pub use memory::InMemory;
 /// A future that owns or borrows what it needs and may move between threads.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 'a>>;
 
+/// What is done at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Asks for what lies there.
+    Get,
+    /// Asks only for the headers.
+    Head,
+    /// Hands something in.
+    Post,
+    /// Goes on handing something in.
+    Patch,
+}
+
 /// What is asked of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// `None` is a GET, `Some` a POST of an `application/cbor+zstd` body.
-    pub body: Option<Vec<u8>>,
+    /// What is done.
+    pub method: Method,
     /// The path, from `/sync/v1/`.
     pub path: String,
+    /// Headers, each a name in lower case and a value of plain ASCII.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
     /// The bearer token.
     pub token: Option<String>,
     /// How many bytes of an answer are read at most; a longer one is refused.
     pub limit: usize,
+}
+
+impl Request {
+    /// Asks for what lies at a path.
+    pub fn get(path: impl Into<String>, limit: usize) -> Self {
+        Self::new(Method::Get, path, limit)
+    }
+
+    /// Hands in a message.
+    pub fn post(path: impl Into<String>, message: Vec<u8>, limit: usize) -> Self {
+        let mut request = Self::new(Method::Post, path, limit);
+        request.body = message;
+        request.with("content-type", "application/cbor+zstd")
+    }
+
+    /// A request without headers and body.
+    pub fn new(method: Method, path: impl Into<String>, limit: usize) -> Self {
+        Self { method, path: path.into(), headers: Vec::new(), body: Vec::new(), token: None, limit }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
 }
 
 /// The server's answer, whatever its status.
@@ -31,10 +74,19 @@ pub struct Request {
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
+    /// The headers that are readable text, names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
     /// The `Date` header: the server's clock in milliseconds since 1970.
     pub server_ms: Option<i64>,
+}
+
+impl Response {
+    /// The value of a header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// There is no answer.

@@ -170,8 +170,14 @@ impl Handset {
 }
 
 pub fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
     for file in std::fs::read_dir(from).unwrap() {
         let file = file.unwrap().path();
-        std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+        let copy = to.join(file.file_name().unwrap());
+        if file.is_dir() {
+            copy_files(&file, &copy);
+        } else {
+            std::fs::copy(&file, copy).unwrap();
+        }
     }
 }

@@ -53,7 +53,7 @@ fn server(body: &'static [u8]) -> (String, [u8; 32]) {
 }
 
 fn get(url: &str, pin: [u8; 32], limit: usize) -> Result<Response, TransportError> {
-    let request = Request { body: None, path: "/sync/v1/packs/00".into(), token: Some("t".into()), limit };
+    let request = Request { token: Some("t".into()), ..Request::get("/sync/v1/packs/00", limit) };
     run_with_network(Https::new(url, pin).unwrap().send(request))
 }
 
@@ -63,6 +63,7 @@ fn the_pinned_server_is_believed_whatever_its_certificate_says_of_names_and_date
     let answer = get(&url, pin, 100).unwrap();
     assert_eq!((answer.status, answer.body.as_slice()), (200, b"hello".as_slice()));
     assert_eq!(answer.server_ms, Some(784_111_777_000));
+    assert_eq!(answer.header("content-length"), Some("5"));
 }
 
 #[test]

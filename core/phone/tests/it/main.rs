@@ -4,12 +4,16 @@
 //! The modules say `cfg(test)` so that the lints know them as tests and let them unwrap.
 
 #[cfg(test)]
+mod blobs;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod server;
 
 #[cfg(test)]
 mod damage;
+#[cfg(test)]
+mod files;
 #[cfg(test)]
 mod https;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::catalog::Catalog;
+use gridpass_core::catalog::{Catalog, FileRef};
 use gridpass_core::id::{
     ActorId, BlobHash, ChangeHash, DeviceId, GrantId, GridId, IntentId, RecordId, TicketId, UserId,
 };
@@ -16,6 +16,7 @@ use gridpass_core::value::Value;
 use gridpass_core::wire::*;
 use gridpass_phone::transport::{Connect, InMemory, Request, Response, TransportError};
 
+use crate::blobs::Blobs;
 use crate::host::NOON;
 
 pub const GRID: GridId = GridId([1; 16]);
@@ -76,6 +77,7 @@ pub struct World {
     pub closing: BTreeSet<Bucket>,
     pub rules: Rules,
     pub seen: Seen,
+    pub blobs: Blobs,
     tokens: u32,
 }
 
@@ -143,6 +145,7 @@ impl Server {
             closing: BTreeSet::new(),
             rules,
             seen: Seen::default(),
+            blobs: Blobs::default(),
             tokens: 0,
         };
         Self { world: Arc::new(Mutex::new(world)), watcher: Arc::default() }
@@ -271,11 +274,12 @@ impl Server {
 }
 
 fn packed<T: minicbor::Encode<()>>(message: &T) -> Response {
-    Response { status: 200, body: pack(message), server_ms: Some(NOON) }
+    Response { status: 200, body: pack(message), server_ms: Some(NOON), ..Response::default() }
 }
 
-fn refused(status: u16, code: &str) -> Response {
-    Response { status, body: format!("{{\"code\":\"{code}\",\"args\":{{}}}}").into_bytes(), server_ms: None }
+pub fn refused(status: u16, code: &str) -> Response {
+    let body = format!("{{\"code\":\"{code}\",\"args\":{{}}}}").into_bytes();
+    Response { status, body, ..Response::default() }
 }
 
 impl World {
@@ -291,6 +295,9 @@ impl World {
             return Ok(refused(status, "test"));
         }
         let response = self.answer(&path, request);
+        if std::mem::take(&mut self.blobs.hang_up) {
+            return Err(TransportError::NoAnswer);
+        }
         let (lost, times) = self.rules.lose_answers;
         if times > 0 && path.starts_with(lost) {
             self.rules.lose_answers.1 -= 1;
@@ -300,18 +307,20 @@ impl World {
     }
 
     fn answer(&mut self, path: &str, request: Request) -> Response {
-        let body = request.body.unwrap_or_default();
+        let body = &request.body;
         match path {
-            "enroll" => self.enroll(unpack(&body, 1 << 20).unwrap()),
+            "enroll" => self.enroll(unpack(body, 1 << 20).unwrap()),
             "challenge" => packed(&ChallengeAnswer { challenge: vec![5; 32] }),
-            "token" => self.token(unpack(&body, 1 << 20).unwrap()),
+            "token" => self.token(unpack(body, 1 << 20).unwrap()),
             _ => {
-                let token = request.token.unwrap_or_default();
+                let token = request.token.clone().unwrap_or_default();
                 let device = self.devices.iter().find(|(_, known)| known.token == token && !token.is_empty());
                 let Some(device) = device.map(|(device, _)| *device) else { return refused(401, "token") };
                 match path {
-                    "push" => self.push(device, unpack(&body, MAX_PUSH_BYTES).unwrap()),
-                    "pull" => self.pull(unpack(&body, 1 << 20).unwrap()),
+                    "push" => self.push(device, unpack(body, MAX_PUSH_BYTES).unwrap()),
+                    "pull" => self.pull(unpack(body, 1 << 20).unwrap()),
+                    _ if path.starts_with("uploads") => self.uploads(device, &request),
+                    _ if path.starts_with("blobs/") => self.download(&request),
                     _ => self.pack(path.trim_start_matches("packs/")),
                 }
             }
@@ -428,6 +437,8 @@ impl World {
             Err(Refusal::Rejected(reason)) => {
                 let ticket = TicketId::derived("ticket", &[hash.as_bytes()]);
                 self.quarantine.insert((record, hash), (ticket, reason.clone()));
+                let named = item.change.puts.iter().filter_map(|put| FileRef::parse(&put.value));
+                self.blobs.in_quarantine.extend(named.flat_map(|file| file.hashes().collect::<Vec<_>>()));
                 return Verdict::Rejected { ticket, reason };
             }
             Err(Refusal::BlockedBy(ticket)) => return Verdict::BlockedBy { ticket },
@@ -588,7 +599,7 @@ impl World {
     fn pack(&self, hash: &str) -> Response {
         let hash = BlobHash(gridpass_core::id::unhex(hash).unwrap());
         match self.packs.get(&hash) {
-            Some(bytes) => Response { status: 200, body: bytes.clone(), server_ms: None },
+            Some(bytes) => Response { status: 200, body: bytes.clone(), ..Response::default() },
             None => refused(410, "gone"),
         }
     }

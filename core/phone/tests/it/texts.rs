@@ -7,21 +7,24 @@ use gridpass_core::catalog::Catalog;
 use gridpass_phone::ApiError;
 
 /// What the source says before a code that a user is shown.
-const BEFORE: [&str; 7] = [
+const BEFORE: [&str; 9] = [
     "Problem::of_form(",
-    "Problem::at(key, ",
+    "Problem::at(what, ",
     "Problem::at(\"code\", ",
     "Enrol { code: ",
     "Locked { code: ",
     "locked(",
     "EditError::",
+    "refused(",
+    "Problem::at(key, ",
 ];
 
 /// The codes in the phone's own source that a user is shown.
 fn codes() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for file in std::fs::read_dir(source).unwrap() {
+    let rooms = [source.clone(), source.join("files"), source.join("bin/gridpass-phone")];
+    for file in rooms.iter().flat_map(|room| std::fs::read_dir(room).unwrap()) {
         let path = file.unwrap().path();
         if path.extension().is_some_and(|kind| kind == "rs") {
             let text = std::fs::read_to_string(path).unwrap();
@@ -36,7 +39,9 @@ fn codes() -> BTreeSet<String> {
 #[test]
 fn every_code_of_the_phone_has_a_text() {
     let (catalog, codes) = (Catalog::built_in(), codes());
-    for known in ["read_only", "no_conflict", "written_once", "pin_wrong", "not_enrolled", "bad_enrol_code"] {
+    for known in
+        ["read_only", "no_conflict", "written_once", "pin_wrong", "not_enrolled", "bad_enrol_code", "file_empty"]
+    {
         assert!(codes.contains(known), "{known} is found in the source: {codes:?}");
     }
     let silent: Vec<_> = codes.iter().filter(|code| catalog.text(code).is_none()).collect();

@@ -1,10 +1,10 @@
 //! The facade's views as JSON.
 
 use gridpass_core::Value;
-use gridpass_core::catalog::Text;
+use gridpass_core::catalog::{Catalog, Text};
 use gridpass_phone::{
-    ApiError, BuildingView, Draft, DueView, InboxItem, LinkView, LockState, PhoneState, Problem, ReceiptView,
-    RecordState, RecordView, ResidentView, RowView, Saved,
+    ApiError, Attached, BuildingView, Draft, DueView, FileState, FileView, InboxItem, LinkView, LockState, PhoneState,
+    Problem, ReceiptView, RecordState, RecordView, ResidentView, RowView, Saved,
 };
 use serde_json::{Value as Json, json};
 
@@ -63,8 +63,45 @@ pub fn record(view: &RecordView) -> Json {
         answer.insert("fields".into(), fields.into());
         answer.insert("links".into(), view.links.iter().map(link).collect());
         answer.insert("linked_from".into(), view.linked_from.iter().map(link).collect());
+        answer.insert("files".into(), view.files.iter().map(file).collect());
     }
     answer
+}
+
+fn file(file: &FileView) -> Json {
+    let (state, sent, code) = match &file.state {
+        FileState::Waiting { sent } => ("waiting", Some(*sent), None),
+        FileState::Stored => ("stored", None, None),
+        FileState::Elsewhere => ("elsewhere", None, None),
+        FileState::TakenBack => ("taken_back", None, None),
+        FileState::NeedsAttention { code } => ("needs_attention", None, Some(code)),
+    };
+    let text = code.and_then(|code| Catalog::built_in().text(code).cloned());
+    json!({
+        "key": file.key,
+        "hash": file.hash.to_string(),
+        "size": file.size,
+        "type": file.media_type,
+        "purpose": file.purpose,
+        "taken_at_ms": file.taken_at_ms,
+        "thumb": file.thumb.map(|thumb| thumb.to_string()),
+        "state": state,
+        "sent": sent,
+        "code": code,
+        "zh": text.as_ref().map(|text| &text.zh),
+        "en": text.as_ref().map(|text| &text.en),
+    })
+}
+
+pub fn attached(attached: &Attached) -> Json {
+    json!({
+        "record": attached.record.to_string(),
+        "key": attached.key,
+        "hash": attached.hash.to_string(),
+        "size": attached.size,
+        "intent": attached.intent.map(|intent| intent.to_string()),
+        "warnings": attached.warnings.iter().map(problem).collect::<Json>(),
+    })
 }
 
 pub fn building(view: &BuildingView) -> Json {
@@ -204,6 +241,8 @@ pub fn state(state: &PhoneState) -> Json {
         "inbox": state.inbox,
         "drafts": state.drafts,
         "outbox": state.outbox,
+        "unsent_files": state.unsent_files,
+        "unsent_file_bytes": state.unsent_file_bytes,
         "synced_ms": state.synced_ms,
         "buckets": state.buckets.iter().map(|bucket| json!({
             "bucket": bucket.bucket.to_string(),

@@ -6,19 +6,20 @@
 mod json;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use gridpass_core::Value;
+use gridpass_core::catalog::Text;
 use gridpass_core::id::{IntentId, RecordId};
 use gridpass_core::record::edit::Edit;
 use gridpass_core::wire::IntentKind;
 use gridpass_phone::host::Host;
 use gridpass_phone::host_system::{FileKeyStore, SystemClock};
 use gridpass_phone::transport::Flight;
-use gridpass_phone::{ApiError, EnrolInput, ListQuery, Phone, Problem, RecordView, SaveInput};
+use gridpass_phone::{ApiError, AttachInput, Content, EnrolInput, ListQuery, Phone, Problem, RecordView, SaveInput};
 use serde_json::{Value as Json, json};
 
 #[derive(Parser)]
@@ -136,6 +137,41 @@ enum Command {
         #[arg(long, default_value = "met")]
         outcome: String,
     },
+    /// Add a file to a record.
+    Attach {
+        /// The record.
+        record: RecordId,
+        /// The field.
+        field: String,
+        /// The file.
+        file: PathBuf,
+        /// The media type; without it, by the file's ending.
+        #[arg(long = "type")]
+        media_type: Option<String>,
+        /// The code of what it is for.
+        #[arg(long)]
+        purpose: Option<String>,
+        /// A small picture of it.
+        #[arg(long)]
+        thumb: Option<PathBuf>,
+    },
+    /// Write a file of a record to a path; fetch it before if it is not here.
+    File {
+        /// The record.
+        record: RecordId,
+        /// The key that names the file.
+        key: String,
+        /// Where it is written.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Take a file of a record back.
+    TakeBack {
+        /// The record.
+        record: RecordId,
+        /// The key that names the file.
+        key: String,
+    },
     /// What waits for the worker.
     Inbox,
     /// Send an item of the inbox again, with other values.
@@ -247,7 +283,8 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
         Command::Enroll { .. } | Command::Lock | Command::Reset | Command::State => Ok(json::state(&phone.state()?)),
         Command::Sync => {
             let report = phone.sync().await?;
-            Ok(json!({ "complete": report.complete, "unsent": report.unsent }))
+            let (complete, unsent, files) = (report.complete, report.unsent, report.unsent_files);
+            Ok(json!({ "complete": complete, "unsent": unsent, "unsent_files": files }))
         }
         Command::Today => today(&phone),
         Command::List { collection, parent, after, limit, all } => {
@@ -258,7 +295,7 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
         }
         Command::Export { to } => {
             let exported = phone.export(&to)?;
-            Ok(json!({ "database": exported.database, "outbox": exported.outbox }))
+            Ok(json!({ "database": exported.database, "outbox": exported.outbox, "files": exported.files }))
         }
         Command::SetPin { new } => {
             phone.set_pin(cli.pin.as_deref(), new.as_deref())?;
@@ -298,6 +335,16 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
         Command::End { record, date, reason } => Ok(json::saved(&phone.end(record, &date, &reason, Vec::new())?)),
         Command::UndoEnd { record } => Ok(json::saved(&phone.undo_end(record)?)),
         Command::Visit { household, outcome } => visit(&phone, household, &outcome, cli.now_offset),
+        Command::Attach { record, field, file, media_type, purpose, thumb } => {
+            let thumb = thumb.map(std::fs::read).transpose().map_err(|_| unreadable("--thumb"))?;
+            let media_type = media_type.unwrap_or_else(|| media_type_of(&file).to_owned());
+            let content = Content::Path(file);
+            let (taken_at_ms, visit) = (None, None);
+            let input = AttachInput { record, field, content, media_type, purpose, taken_at_ms, thumb, visit };
+            Ok(json::attached(&phone.attach(input)?))
+        }
+        Command::File { record, key, to } => file(&phone, record, &key, &to).await,
+        Command::TakeBack { record, key } => Ok(json::saved(&phone.take_back(record, &key)?)),
         Command::Inbox => Ok(phone.inbox()?.iter().map(json::inbox_item).collect()),
         Command::Resend { item, fields } => {
             let items = phone.inbox()?;
@@ -324,6 +371,35 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
         Command::Receipts { record: Some(record), .. } => {
             Ok(phone.receipts(record)?.iter().map(json::receipt).collect())
         }
+    }
+}
+
+/// Writes a file of a record to a path.
+async fn file(phone: &Phone, record: RecordId, key: &str, to: &Path) -> Result<Json, ApiError> {
+    let files = phone.files(record)?;
+    let named = files.iter().find(|file| file.key == key).ok_or(ApiError::NotFound)?;
+    let mut bytes = phone.fetch_file(&named.hash).await?;
+    let failed = |_| ApiError::Storage { step: "write the file".into(), damaged: false };
+    let written = std::fs::File::create(to).and_then(|mut to| std::io::copy(&mut bytes, &mut to)).map_err(failed)?;
+    Ok(json!({ "file": to, "size": written, "hash": named.hash.to_string(), "type": named.media_type }))
+}
+
+fn unreadable(what: &str) -> ApiError {
+    let problem = Problem::at(what, "file_unreadable").with("label", &Text::new(what, what));
+    ApiError::Input { problems: vec![problem] }
+}
+
+/// The media type that a file's ending stands for.
+fn media_type_of(path: &Path) -> &'static str {
+    match path.extension().and_then(|ending| ending.to_str()).unwrap_or_default() {
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "webp" => "image/webp",
+        "heic" => "image/heic",
+        "mp4" => "video/mp4",
+        "m4a" => "audio/mp4",
+        "pdf" => "application/pdf",
+        _ => "application/octet-stream",
     }
 }
 
