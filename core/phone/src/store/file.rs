@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gridpass_core::id::hex;
 use gridpass_core::seal::SecretKey;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Result, StoreError};
@@ -54,6 +55,9 @@ fn unlock(connection: &Connection, key: &SecretKey) -> Result<()> {
         hex(key.expose())
     ))?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    // Each statement is prepared once: SQLite would otherwise plan many of them again for every new value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(128);
     let read = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
     match read.map_err(StoreError::from) {
         Err(StoreError::Damaged { .. }) => Err(StoreError::Damaged { step: "open" }),

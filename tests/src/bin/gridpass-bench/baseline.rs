@@ -7,6 +7,7 @@ use gridpass_core::id::RecordId;
 use gridpass_core::projection::{NoRecords, search_text};
 use gridpass_core::record::plain;
 use gridpass_tests::world::Error;
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
@@ -24,6 +25,13 @@ pub fn unlock(connection: &Connection, key: &str) -> Result<(), Error> {
         "PRAGMA cipher_log_level = NONE; PRAGMA key = \"{key}\"; PRAGMA cipher_memory_security = OFF;
          PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 10000;"
     ))?;
+    keep_statements(connection)
+}
+
+/// As phone and server do: each statement is prepared once.
+fn keep_statements(connection: &Connection) -> Result<(), Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
 
@@ -203,6 +211,7 @@ impl Written {
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;
              PRAGMA wal_autocheckpoint = 4000;",
         )?;
+        keep_statements(&to)?;
         make_tables(of, &to)?;
         let begun = Instant::now();
         for group in 0..groups {
