@@ -1,4 +1,4 @@
-//! Bar 6: many phones push at the same time. The server's bytes per edit for bar 10 beside it.
+//! Bar 6: many phones push at the same time.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +14,7 @@ use crate::table::{Bound, Row, Table};
 const PHONES: usize = 32;
 
 /// The rows of bar 6.
-pub async fn rows(bed: &Bed, folder: &Path, wanted: &impl Fn(u32) -> bool, table: &mut Table) -> Result<(), Error> {
+pub async fn rows(bed: &Bed, folder: &Path, table: &mut Table) -> Result<(), Error> {
     for (items, pushes, least) in [(10, 40, 2000.0), (1, 100, 600.0)] {
         let grid = bed.grid(SMALL)?;
         let mut codes = String::new();
@@ -27,7 +27,6 @@ pub async fn rows(bed: &Bed, folder: &Path, wanted: &impl Fn(u32) -> bool, table
         let database = baseline::server(&bed.folder.join(gridpass_server::db::sqlite::FILE))?;
         let name = gridpass_core::bucket::Bucket::Base(grid).to_bytes();
         let number: i64 = database.query_row("SELECT number FROM bucket WHERE name = ?1", [name], |row| row.get(0))?;
-        let before = bed.file_bytes()?;
         let start = baseline::mark(&database, number)?;
         let cpu = cpu_s()?;
         let output = Command::new(std::env::current_exe()?)
@@ -52,19 +51,12 @@ pub async fn rows(bed: &Bed, folder: &Path, wanted: &impl Fn(u32) -> bool, table
         let took = bare.again(&database, &folder.join(format!("bare-ingest-{items}.db")), pushes + PHONES)?;
         let bare = (changes + created as f64) / took.as_secs_f64();
         let what = |what: &str| format!("{PHONES} phones, {items} per push: {what}");
-        if wanted(6) {
-            let row = Row::new(6, what("changes stored"), changes / seconds, "/s").at_least(least);
-            table.add(row.times("bare grouped inserts", bare, Some(Bound::AtLeast(0.3))));
-            table.add(Row::new(6, what("p99 of an answer"), figure("p99")?, "ms").at_most(250.0));
-            let share = figure("cpu_s")? / (cores() * seconds) * 100.0;
-            table.add(Row::new(6, what("load generator's share of all cores"), share, "%"));
-            table.add(Row::new(6, what("server, preparation of the load included"), cpu, "CPU s"));
-        }
-        if wanted(10) && items == 10 {
-            let grown = bed.file_bytes()?.saturating_sub(before) as f64;
-            let per_edit = grown / (changes + created as f64);
-            table.add(Row::new(10, "server's database, each change of the load", per_edit, "bytes"));
-        }
+        let row = Row::new(6, what("changes stored"), changes / seconds, "/s").at_least(least);
+        table.add(row.times("bare grouped inserts", bare, Some(Bound::AtLeast(0.3))));
+        table.add(Row::new(6, what("p99 of an answer"), figure("p99")?, "ms").at_most(250.0));
+        let share = figure("cpu_s")? / (cores() * seconds) * 100.0;
+        table.add(Row::new(6, what("load generator's share of all cores"), share, "%"));
+        table.add(Row::new(6, what("server, preparation of the load included"), cpu, "CPU s"));
     }
     Ok(())
 }

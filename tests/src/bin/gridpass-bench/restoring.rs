@@ -1,4 +1,5 @@
-//! Bar 13: a server is put back from a copy that is older than what its phones have receipts for.
+//! Bar 13: a server is put back from a copy that is older than what its phones have receipts for. The server's bytes per
+//! edit for bar 10 beside it.
 
 use std::path::Path;
 use std::time::Instant;
@@ -10,25 +11,27 @@ use gridpass_server::db::sqlite::FILE;
 use gridpass_tests::world::Error;
 
 use crate::bed::{Bed, LARGE};
-use crate::data::Roster;
 use crate::table::{Row, Table};
 
-/// The rows of bar 13: a phone has edited every card once, and the copy knows nothing of it.
-pub async fn rows(bed: Bed, folder: &Path, roster: &Roster, table: &mut Table) -> Result<(), Error> {
+/// The rows of bar 13: a phone has edited so many cards once each, and the copy knows nothing of it.
+pub async fn rows(bed: Bed, folder: &Path, offered: usize, table: &mut Table) -> Result<(), Error> {
     let handset = bed.enrol("restored", &[bed.grid(LARGE)?]).await?;
     handset.settle().await?;
     let copy = folder.join("older.sqlite");
     bed.app.db.backup(&copy)?;
-    let cards = handset.cards(u32::MAX)?;
+    let mut cards = handset.cards(u32::MAX)?;
+    cards.truncate(offered);
     let begun = Instant::now();
     for record in &cards {
         handset.edit(*record, "备份之后")?;
     }
     let saved = begun.elapsed().as_secs_f64();
+    let before = bed.file_bytes()?;
     let begun = Instant::now();
     handset.settle().await?;
     let pushed = begun.elapsed().as_secs_f64();
     handset.settle().await?;
+    let per_edit = bed.file_bytes()?.saturating_sub(before) as f64 / cards.len().max(1) as f64;
 
     let bed = bed
         .restarted(|server| {
@@ -71,7 +74,8 @@ pub async fn rows(bed: Bed, folder: &Path, roster: &Roster, table: &mut Table) -
     if faults > 0 || heads.get(&held.bucket) != Some(&held.cursor.log_seq) {
         return Err(format!("{faults} faults on the restored server, or the phone is not at its head").into());
     }
-    let count = roster.records.len();
+    let count = cards.len();
+    table.add(Row::new(10, "server's database, each edit", per_edit, "bytes").at_most(450.0));
     table.add(Row::new(13, format!("{count} edited records offered again, one sync"), took, "s").at_most(5.0));
     table.add(Row::new(13, "requests of this sync", requests as f64, ""));
     table.add(Row::new(13, "before it: the edits saved, one durable save each", saved, "s"));
