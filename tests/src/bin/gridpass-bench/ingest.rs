@@ -39,7 +39,11 @@ pub async fn rows(bed: &Bed, folder: &Path, table: &mut Table) -> Result<(), Err
         }
         let cpu = cpu_s()? - cpu;
         let told: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-        let figure = |key: &str| told[key].as_f64().ok_or_else(|| format!("the load process does not tell {key}"));
+        let figure = |key: &str| {
+            told.get(key)
+                .and_then(serde_json::Value::as_f64)
+                .ok_or_else(|| format!("the load process does not tell {key}"))
+        };
         let (changes, seconds) = (figure("changes")?, figure("seconds")?);
         let end = baseline::mark(&database, number)?;
         let created = PHONES as i64 * 100;

@@ -21,10 +21,11 @@ pub fn rows(bed: &Bed, folder: &Path, roster: &Roster, table: &mut Table) -> Res
     }
     let told: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let count = roster.records.len();
-    if told["cards"] != json!(count) {
-        return Err(format!("the phone process has {} of {count} cards", told["cards"]).into());
+    let figure = |key: &str| told.get(key).and_then(serde_json::Value::as_f64).unwrap_or_default();
+    if figure("cards") != count as f64 {
+        return Err(format!("the phone process has {} of {count} cards", figure("cards")).into());
     }
-    let mib = |key: &str| told[key].as_f64().unwrap_or_default() / 1024.0;
+    let mib = |key: &str| figure(key) / 1024.0;
     let what = |which: &str| format!("phone process, {count} records: peak after {which}");
     table.add(Row::new(9, what("the start"), mib("started_kb"), "MiB").at_most(40.0));
     table.add(Row::new(9, what("start, lists and searches"), mib("peak_kb"), "MiB").at_most(40.0));

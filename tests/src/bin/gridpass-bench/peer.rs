@@ -38,6 +38,8 @@ pub fn run(roster: &Roster, modules: &Path, folder: &Path) -> Result<Result<Pouc
     }
     let text = String::from_utf8(output.stdout)?;
     let told: serde_json::Value = serde_json::from_str(text.lines().last().unwrap_or_default())?;
-    let figure = |key: &str| told[key].as_f64().ok_or_else(|| format!("peer.js does not tell {key}"));
+    let figure = |key: &str| {
+        told.get(key).and_then(serde_json::Value::as_f64).ok_or_else(|| format!("peer.js does not tell {key}"))
+    };
     Ok(Ok(Pouch { all: figure("all")?, push: figure("push")? }))
 }
