@@ -4,7 +4,7 @@ export CARGO_TERM_COLOR ?= auto
 # Property tests draw from one seed, so that a change is judged by the change. Another: PROPTEST_RNG_SEED=7 make test
 export PROPTEST_RNG_SEED ?= 20270115
 
-.PHONY: help demo test kotlin quick lint fmt doc
+.PHONY: help demo test kotlin quick bench lint fmt doc
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -21,6 +21,15 @@ kotlin: ## The phone driven from Kotlin against a real server, a part of test; n
 
 quick: ## The tests of a change in the making: units, forgeries, hand-made phones, stories
 	$(CARGO) test --locked --quiet --workspace --all-features --lib --tests
+
+# The peer's packages go into target/; without node, or without a way to the packages, its rows are left out.
+PEER := target/bench/peer
+bench: ## Measure phones and server, a few minutes (BARS=1,5 RECORDS=30000 SEED=7); writes docs/performance.md
+	@mkdir -p $(PEER)
+	@cp tests/src/bin/gridpass-bench/peer/package.json tests/src/bin/gridpass-bench/peer/package-lock.json \
+		tests/src/bin/gridpass-bench/peer/.npmrc $(PEER)/
+	@test -d $(PEER)/node_modules || (cd $(PEER) && npm ci --silent) || true
+	$(CARGO) run --locked --release --quiet -p gridpass-tests --bin gridpass-bench
 
 lint: ## Formatting, clippy and documentation with warnings denied
 	$(CARGO) fmt --all --check

@@ -183,6 +183,7 @@ pub fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
 #[derive(Clone, Default)]
 pub struct Line {
     cut: Arc<AtomicBool>,
+    left: Arc<Mutex<Option<u32>>>,
     lose_answers: Arc<AtomicU32>,
     twice: Arc<AtomicBool>,
     requests: Arc<AtomicU32>,
@@ -192,6 +193,22 @@ impl Line {
     /// Cuts the line, or mends it.
     pub fn cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::Relaxed);
+    }
+
+    /// Lets so many more requests through and then cuts the line, as it happens in the middle of a file.
+    pub fn cut_after(&self, requests: u32) {
+        *lock(&self.left) = Some(requests);
+    }
+
+    /// Whether the next request gets through.
+    fn carries(&self) -> bool {
+        let mut left = lock(&self.left);
+        if *left == Some(0) {
+            *left = None;
+            self.cut(true);
+        }
+        *left = left.map(|left| left - 1);
+        !self.cut.load(Ordering::Relaxed)
     }
 
     /// Loses the next answers to pushes: the server has done its work and the phone does not know.
@@ -214,7 +231,7 @@ fn carry(router: Arc<Mutex<Option<axum::Router>>>, line: Line, request: Request)
     Box::pin(async move {
         line.requests.fetch_add(1, Ordering::Relaxed);
         let router = lock(&router).clone();
-        let Some(router) = router.filter(|_| !line.cut.load(Ordering::Relaxed)) else {
+        let Some(router) = router.filter(|_| line.carries()) else {
             return Err(TransportError::NoAnswer);
         };
         let push = request.path.ends_with("push");

@@ -17,6 +17,8 @@ mod lines;
 #[cfg(test)]
 mod one_edit;
 #[cfg(test)]
+mod photos;
+#[cfg(test)]
 mod restores;
 #[cfg(test)]
 mod round_trip;

@@ -80,6 +80,7 @@ CREATE TABLE pending (
 
 CREATE INDEX pending_record ON pending (record, place);
 CREATE INDEX pending_state ON pending (state, place);
+CREATE INDEX pending_via ON pending (via_bucket, via_epoch, via_seq) WHERE state = 1;
 
 CREATE TABLE kept (
     place INTEGER PRIMARY KEY,

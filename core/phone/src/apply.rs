@@ -8,10 +8,13 @@ use gridpass_core::catalog::Catalog;
 use gridpass_core::id::{BlobHash, GridId, IntentId, RecordId};
 use gridpass_core::record::{self, Built};
 use gridpass_core::sync::Event;
-use gridpass_core::wire::{BucketPage, ChangeRow, Cursor, Granted, Pack, PullAnswer, PullRequest, RowKind, Touched};
+use gridpass_core::wire::{
+    self, BucketPage, ChangeRow, Cursor, Granted, Pack, PullAnswer, PullRequest, RowKind, Touched,
+};
 use rusqlite::Transaction;
 
 use crate::edit::save_entry;
+use crate::error::ApiError;
 use crate::merge::load;
 use crate::outbox::Entry;
 use crate::phone::{CATALOG, Inner, Now};
@@ -20,6 +23,7 @@ use crate::store::bucket::{BucketState, HeldBucket};
 use crate::store::pending::{self, Pending, PendingState};
 use crate::store::settled::{self, Settled};
 use crate::store::{self, bucket, locked, meta, quarantine, view};
+use crate::syncing::PULL_ANSWER;
 use crate::verdicts::refresh;
 
 /// How long own changes are kept at least after they settled, in milliseconds.
@@ -30,8 +34,8 @@ const MAX_RESTARTS: u32 = 2;
 /// What one page or pack did, and what it looks out for.
 #[derive(Default)]
 struct Taken {
-    /// The records with pending work.
-    pending: BTreeSet<RecordId>,
+    /// Whether there is pending work at all.
+    any_pending: bool,
     /// The intents that the server refused.
     refused: BTreeSet<IntentId>,
     /// Records whose pending work has to be merged anew.
@@ -43,8 +47,12 @@ struct Taken {
 
 impl Taken {
     fn look_out(tx: &Transaction<'_>) -> store::Result<Self> {
-        let (pending, refused) = (pending::records(tx)?, quarantine::refused(tx)?);
-        Ok(Self { pending, refused, ..Self::default() })
+        Ok(Self { any_pending: pending::is_any(tx)?, refused: quarantine::refused(tx)?, ..Self::default() })
+    }
+
+    /// Whether work is pending on the record.
+    fn is_pending(&self, tx: &Transaction<'_>, record: RecordId) -> store::Result<bool> {
+        Ok(self.any_pending && pending::is_on(tx, record)?)
     }
 }
 
@@ -64,7 +72,7 @@ impl Inner {
             }
         }
         self.store.write(|tx| self.take_whole(tx, &catalog, request, answer))?;
-        let packs = self.store.read(bucket::missing_pack)?.is_some();
+        let packs = self.store.read(bucket::is_pack_missing)?;
         if !more && !packs {
             let (restarted, swept) = self.store.write(|tx| self.compare(tx, now, &catalog))?;
             more |= restarted;
@@ -78,32 +86,49 @@ impl Inner {
         Ok(Event::Pulled { progress, more, packs, next_sync_after_ms })
     }
 
-    /// Stores a pack; says whether others are missing.
-    pub(crate) fn take_pack(&self, bucket: &Bucket, hash: &BlobHash, pack: &Pack) -> store::Result<bool> {
+    /// Stores packs, each with its bucket, name and bytes, in one transaction; says whether others are missing. They are
+    /// unpacked one after the other, so that one at a time takes memory.
+    pub(crate) fn take_packs(&self, packs: Vec<(Bucket, BlobHash, Vec<u8>)>) -> store::Result<bool> {
         let now = self.now()?;
         let catalog = self.catalog();
         let (new_catalog, more) = self.store.write(|tx| {
             let mut taken = Taken::look_out(tx)?;
-            if let Some(mut held) = bucket::get(tx, bucket)?.filter(|_| pack.bucket == *bucket) {
-                for touched in &pack.records {
-                    self.take_record(tx, &catalog, Some(&held), RowKind::PUT, touched, &mut taken)?;
-                }
-                bucket::pack_done(tx, bucket, hash)?;
-                if held.state == BucketState::Loading && bucket::missing_packs(tx, bucket)? == 0 {
-                    (held.state, held.unchecked) = (BucketState::Open, true);
-                    bucket::put(tx, &held)?;
-                    settle(tx, now, &held, &mut taken)?;
-                }
-            } else {
-                bucket::pack_done(tx, bucket, hash)?;
+            for (bucket, hash, bytes) in packs {
+                let pack =
+                    wire::unpack(&bytes, PULL_ANSWER).map_err(|_| ApiError::bug("a pack that cannot be read"))?;
+                self.take_pack(tx, now, &catalog, (&bucket, &hash), &pack, &mut taken)?;
             }
             self.finish_taking(tx, &catalog, &mut taken)?;
-            Ok((taken.catalog, bucket::missing_pack(tx)?.is_some()))
+            Ok((taken.catalog, bucket::is_pack_missing(tx)?))
         })?;
         if new_catalog {
             self.renew_catalog()?;
         }
         Ok(more)
+    }
+
+    fn take_pack(
+        &self,
+        tx: &Transaction<'_>,
+        now: Now,
+        catalog: &Catalog,
+        (bucket, hash): (&Bucket, &BlobHash),
+        pack: &Pack,
+        taken: &mut Taken,
+    ) -> store::Result<()> {
+        let Some(mut held) = bucket::get(tx, bucket)?.filter(|_| pack.bucket == *bucket) else {
+            return bucket::pack_done(tx, bucket, hash);
+        };
+        for touched in &pack.records {
+            self.take_record(tx, catalog, Some(&held), RowKind::PUT, touched, taken)?;
+        }
+        bucket::pack_done(tx, bucket, hash)?;
+        if held.state == BucketState::Loading && bucket::missing_packs(tx, bucket)? == 0 {
+            (held.state, held.unchecked) = (BucketState::Open, true);
+            bucket::put(tx, &held)?;
+            settle(tx, now, &held, taken)?;
+        }
+        Ok(())
     }
 
     /// Buckets that came, are about to go, and went.
@@ -268,7 +293,8 @@ impl Inner {
     ) -> store::Result<()> {
         let record = touched.record;
         let old = settled::get(tx, record)?;
-        let is_new = old.is_none() && !taken.pending.contains(&record);
+        let is_pending = taken.is_pending(tx, record)?;
+        let is_new = old.is_none() && !is_pending;
         let epoch = match held {
             Some(held) => held.cursor.epoch,
             None => old.as_ref().map_or(0, |old| old.epoch),
@@ -297,7 +323,7 @@ impl Inner {
             quarantine::arrived(tx, row.intent)?;
             taken.touched.insert(record);
         }
-        if !taken.pending.contains(&record) {
+        if !is_pending {
             return project_settled(tx, catalog, record, &settled.collection, &settled.shown);
         }
         taken.touched.insert(record);

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use gridpass_core::id::{ActorId, BatchId};
+use gridpass_core::bucket::Bucket;
+use gridpass_core::id::{ActorId, BatchId, BlobHash};
 use gridpass_core::sync::{self, Effect, Event, Failure, Outcome};
 use gridpass_core::wire::{
     self, BucketCursor, Challenge, ChallengeAnswer, PullAnswer, PullRequest, PushAnswer, PushRequest, Token,
@@ -26,7 +27,10 @@ pub(crate) const SMALL_ANSWER: usize = 1 << 20;
 /// The largest unpacked answer to a push, in bytes.
 const PUSH_ANSWER: usize = 4 << 20;
 /// The largest unpacked answer to a pull, and the largest pack, in bytes.
-const PULL_ANSWER: usize = 64 << 20;
+pub(crate) const PULL_ANSWER: usize = 64 << 20;
+
+/// How many packs are stored together.
+const PACKS_AT_ONCE: u32 = 4;
 
 /// How a sync ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,7 +254,12 @@ impl Inner {
             }
         };
         let progress = self.take_verdicts(&batch, &answer).map_err(|error| self.stopped(&error))?;
-        self.outbox_trim().map_err(|_| Stop { failure: Failure::Storage, code: "outbox".to_owned() })?;
+        // The file is written anew for it: while much waits, not before half of it has gone.
+        let waiting = self.store.read(|db| pending::count(db, PendingState::Queued));
+        let waiting = usize::try_from(waiting.map_err(|error| self.stopped(&error))?).unwrap_or(usize::MAX);
+        if locked(&self.outbox).len() >= waiting.saturating_mul(2) {
+            self.outbox_trim().map_err(|_| Stop { failure: Failure::Storage, code: "outbox".to_owned() })?;
+        }
         self.committed();
         Ok(Event::Pushed { progress })
     }
@@ -299,15 +308,44 @@ impl Inner {
         Ok(event)
     }
 
+    /// Fetches the packs that are next and stores them together. The first of all buckets come one by one, so that there
+    /// is something on the screen; every page of an index that a pack touches is written once for all packs of a step.
     async fn fetch_pack(&self) -> Result<Event, Stop> {
-        let missing = self.store.read(bucket::missing_pack).map_err(|error| self.stopped(&error))?;
-        let Some((bucket, hash, size)) = missing else { return Ok(Event::PackStored { more: false }) };
+        let next = self.store.read(|db| bucket::next_packs(db, PACKS_AT_ONCE)).map_err(|error| self.stopped(&error))?;
+        let mut fetched = Vec::with_capacity(next.len());
+        for (bucket, hash, size) in next {
+            match self.pack_bytes(bucket, hash, size).await {
+                Ok(Some(pack)) => fetched.push(pack),
+                Ok(None) if fetched.is_empty() => return Ok(Event::PackGone),
+                Err(stop) if fetched.is_empty() => return Err(stop),
+                // What has come is stored; the next step meets the same again and says it.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        if fetched.is_empty() {
+            return Ok(Event::PackStored { more: false });
+        }
+        let more = self.take_packs(fetched).map_err(|error| match error {
+            StoreError::Refused(_) => Stop { failure: Failure::Protocol, code: "pack_malformed".to_owned() },
+            error => self.stopped(&error),
+        })?;
+        self.committed();
+        Ok(Event::PackStored { more })
+    }
+
+    /// The bytes of a pack as its name says they are; none where the server has it no more.
+    async fn pack_bytes(
+        &self,
+        bucket: Bucket,
+        hash: BlobHash,
+        size: u32,
+    ) -> Result<Option<(Bucket, BlobHash, Vec<u8>)>, Stop> {
         let limit = usize::try_from(size).unwrap_or(usize::MAX).min(PULL_ANSWER);
         let response = self.exchange(Request::get(format!("/sync/v1/packs/{hash}"), limit)).await?;
         match response.status {
             200 if *blake3::hash(&response.body).as_bytes() == hash.0 => {}
             200 => return Err(Stop { failure: Failure::Protocol, code: "pack_altered".to_owned() }),
-            404 | 410 => return Ok(Event::PackGone),
+            404 | 410 => return Ok(None),
             _ => {
                 return match answered::<PullAnswer>(&response, limit) {
                     Err(answered) => Err(answered.into()),
@@ -315,11 +353,7 @@ impl Inner {
                 };
             }
         }
-        let pack = wire::unpack(&response.body, PULL_ANSWER)
-            .map_err(|_| Stop { failure: Failure::Protocol, code: "pack_malformed".to_owned() })?;
-        let more = self.take_pack(&bucket, &hash, &pack).map_err(|error| self.stopped(&error))?;
-        self.committed();
-        Ok(Event::PackStored { more })
+        Ok(Some((bucket, hash, response.body)))
     }
 }
 

@@ -206,13 +206,13 @@ impl Outbox {
             return Ok(());
         }
         let io = |step| move |_| OutboxError::Io { step };
-        let kept: Vec<_> = self.entries.iter().filter(|(_, entry, _)| wanted(entry)).cloned().collect();
         let mut bytes = start(&self.header);
-        kept.iter().for_each(|(.., frame)| bytes.extend_from_slice(frame));
+        let kept = self.entries.iter().filter(|(_, entry, _)| wanted(entry));
+        kept.for_each(|(.., frame)| bytes.extend_from_slice(frame));
         durable::replace(&self.path, &bytes).map_err(io("trim"))?;
         self.file = OpenOptions::new().read(true).write(true).open(&self.path).map_err(io("open after trim"))?;
         self.file.seek(SeekFrom::End(0)).map_err(io("open after trim"))?;
-        self.entries = kept;
+        self.entries.retain(|(_, entry, _)| wanted(entry));
         Ok(())
     }
 

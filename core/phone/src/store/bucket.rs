@@ -144,12 +144,24 @@ pub fn put_packs(db: &Connection, bucket: &Bucket, packs: &[PackRef], fresh: boo
     Ok(())
 }
 
-/// A pack that is missing, with its bucket and its size in bytes: the first packs of all buckets come first.
-pub fn missing_pack(db: &Connection) -> Result<Option<(Bucket, BlobHash, u32)>> {
+/// Whether a pack of any bucket is missing.
+pub fn is_pack_missing(db: &Connection) -> Result<bool> {
+    let mut statement = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM bucket_pack WHERE done = 0)")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// The missing packs that are next, with their buckets and sizes in bytes: the first packs of all buckets, each alone,
+/// then `at_most` at once.
+pub fn next_packs(db: &Connection, at_most: u32) -> Result<Vec<(Bucket, BlobHash, u32)>> {
     let mut statement = db.prepare_cached(
-        "SELECT bucket, hash, size FROM bucket_pack WHERE done = 0 ORDER BY place, length(bucket), bucket LIMIT 1",
+        "SELECT bucket, hash, size, place FROM bucket_pack WHERE done = 0
+         ORDER BY place, length(bucket), bucket LIMIT ?1",
     )?;
-    Ok(statement.query_row([], |row| Ok((id(row, 0)?, id(row, 1)?, row.get(2)?))).optional()?)
+    let rows =
+        statement.query_map([at_most], |row| Ok(((id(row, 0)?, id(row, 1)?, row.get(2)?), row.get::<_, i64>(3)?)))?;
+    let next: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+    let alone = next.first().is_some_and(|(_, place)| *place == 0);
+    Ok(next.into_iter().map(|(pack, _)| pack).take(if alone { 1 } else { usize::MAX }).collect())
 }
 
 /// How many packs of the bucket are missing.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gridpass_core::id::hex;
 use gridpass_core::seal::SecretKey;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Result, StoreError};
@@ -34,6 +35,9 @@ pub(super) fn open(folder: &Path, key: &SecretKey) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "secure_delete", "FAST")?;
+    // In KiB. A transaction that takes in packs touches more pages than the default holds; each that has to leave before
+    // the end is encrypted twice.
+    connection.pragma_update(None, "cache_size", -8192)?;
     Ok(connection)
 }
 
@@ -54,6 +58,9 @@ fn unlock(connection: &Connection, key: &SecretKey) -> Result<()> {
         hex(key.expose())
     ))?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    // Each statement is prepared once: SQLite would otherwise plan many of them again for every new value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(128);
     let read = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
     match read.map_err(StoreError::from) {
         Err(StoreError::Damaged { .. }) => Err(StoreError::Damaged { step: "open" }),

@@ -1,7 +1,5 @@
 //! Own changes: those that wait, those that were sent together, and those that are kept after they settled.
 
-use std::collections::BTreeSet;
-
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, BatchId, ChangeHash, GrantId, IntentId, RecordId, TicketId};
 use gridpass_core::record::edit::Edit;
@@ -151,9 +149,15 @@ pub fn at(db: &Connection, place: i64) -> Result<Option<Pending>> {
 
 /// The accepted changes whose row the bucket's cursor has reached, or whose epoch is over.
 pub fn reached(db: &Connection, bucket: &Bucket, epoch: u64, log_seq: u64) -> Result<Vec<Pending>> {
+    // Three ranges of one index: a day's work has many accepted changes, and a page reaches few of them.
     list(
         db,
-        "WHERE state = 1 AND via_bucket = ?1 AND (via_epoch <> ?2 OR via_seq <= ?3) ORDER BY place",
+        "WHERE place IN (
+             SELECT place FROM pending WHERE state = 1 AND via_bucket = ?1 AND via_epoch < ?2
+             UNION ALL SELECT place FROM pending WHERE state = 1 AND via_bucket = ?1 AND via_epoch > ?2
+             UNION ALL SELECT place FROM pending
+                 WHERE state = 1 AND via_bucket = ?1 AND via_epoch = ?2 AND via_seq <= ?3)
+         ORDER BY place",
         (bucket.to_bytes(), epoch.cast_signed(), log_seq.cast_signed()),
     )
 }
@@ -166,11 +170,16 @@ pub fn fallen_records(db: &Connection) -> Result<Vec<RecordId>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Every record with pending changes.
-pub fn records(db: &Connection) -> Result<BTreeSet<RecordId>> {
-    let mut statement = db.prepare_cached("SELECT DISTINCT record FROM pending")?;
-    let rows = statement.query_map([], |row| id(row, 0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+/// Whether anything is pending on any record.
+pub fn is_any(db: &Connection) -> Result<bool> {
+    let mut statement = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM pending)")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// Whether anything is pending on the record.
+pub fn is_on(db: &Connection, record: RecordId) -> Result<bool> {
+    let mut statement = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM pending WHERE record = ?1)")?;
+    Ok(statement.query_row([record.as_bytes().as_slice()], |row| row.get(0))?)
 }
 
 /// Adds a pending change at the end, or, when its place is not 0, where it was; says its place.
@@ -241,7 +250,7 @@ pub fn count(db: &Connection, state: PendingState) -> Result<u32> {
 pub fn count_in(db: &Connection, bucket: &Bucket) -> Result<u32> {
     let mut statement = db.prepare_cached(
         "SELECT count(*) FROM pending p LEFT JOIN settled s ON s.record = p.record
-         WHERE p.state <> 1 AND coalesce(s.home, p.create_home) = ?1",
+         WHERE p.state IN (0, 2, 3, 4) AND coalesce(s.home, p.create_home) = ?1",
     )?;
     Ok(statement.query_row([bucket.to_bytes()], |row| row.get(0))?)
 }
@@ -346,8 +355,9 @@ pub fn close_batches(db: &Connection) -> Result<()> {
 
 /// The intents that are on this phone, wherever: an outbox entry of any other is done.
 pub fn intents(db: &Connection) -> Result<Vec<IntentId>> {
-    let mut statement =
-        db.prepare_cached("SELECT intent FROM pending WHERE state <> 1 UNION SELECT id FROM quarantine WHERE why = 1")?;
+    let mut statement = db.prepare_cached(
+        "SELECT intent FROM pending WHERE state IN (0, 2, 3, 4) UNION SELECT id FROM quarantine WHERE why = 1",
+    )?;
     let rows = statement.query_map([], |row| id(row, 0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -103,8 +103,10 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
         };
         let was = standing.as_ref().filter(|_| before.contains(&number)).map_or(0, |standing| standing.checksum);
         let is = if after.contains_key(&number) { checksum } else { 0 };
-        let Taken { first, sum, mut chain } = take_rows(connection, number, kinds.len(), is.wrapping_sub(was))?;
+        let Taken { first, sum, mut chain } = next_rows(connection, number, is.wrapping_sub(was))?;
+        let mut head = first - 1;
         for (log_seq, (kind, hash)) in (first..).zip(kinds) {
+            head = log_seq;
             chain = link(chain, write.record, write.generation, kind, hash);
             execute(
                 connection,
@@ -132,7 +134,12 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
                 stored.home.push((hash, log_seq.cast_unsigned()));
             }
         }
-        execute(connection, STEP, "UPDATE bucket SET chain = ?2 WHERE number = ?1", params![number, chain])?;
+        execute(
+            connection,
+            STEP,
+            "UPDATE bucket SET head = ?2, checksum = ?3, chain = ?4 WHERE number = ?1",
+            params![number, head, sum, chain],
+        )?;
         if number == home && entered {
             let put = write.changes.iter().map(|change| (change.built.hash, first.cast_unsigned()));
             stored.home.extend(put);
@@ -189,29 +196,21 @@ fn number_of(connection: &Connection, bucket: Bucket) -> Result<u32, DbError> {
     u32::try_from(connection.last_insert_rowid()).map_err(|_| DbError::Damaged { table: "bucket" })
 }
 
-/// Rows of a bucket's log that were taken: the first, the bucket's checksum after all, its chain before the first.
+/// Where a bucket's log goes on: the next row, the bucket's checksum after what is written, its chain before it.
 struct Taken {
     first: i64,
     sum: i64,
     chain: i64,
 }
 
-fn take_rows(connection: &Connection, number: u32, count: usize, difference: i64) -> Result<Taken, DbError> {
+fn next_rows(connection: &Connection, number: u32, difference: i64) -> Result<Taken, DbError> {
     const STEP: &str = "taking log rows";
-    let count = i64::try_from(count).map_err(|_| DbError::Damaged { table: "log" })?;
     let mut statement = connection
         .prepare_cached("SELECT head, checksum, chain FROM bucket WHERE number = ?1")
         .map_err(backend(STEP))?;
     let (head, checksum, chain): (i64, i64, i64) =
         statement.query_row([number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(backend(STEP))?;
-    let sum = checksum.wrapping_add(difference);
-    execute(
-        connection,
-        STEP,
-        "UPDATE bucket SET head = ?2, checksum = ?3 WHERE number = ?1",
-        params![number, head + count, sum],
-    )?;
-    Ok(Taken { first: head + 1, sum, chain })
+    Ok(Taken { first: head + 1, sum: checksum.wrapping_add(difference), chain })
 }
 
 /// The chain after a row, from the chain before it.

@@ -19,6 +19,7 @@ use std::sync::Mutex;
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
 use gridpass_core::wire::{BucketCursor, Cursor, Nonce, Role, Touched};
+use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction};
 
@@ -126,7 +127,7 @@ impl Sqlite {
             None => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 let connection = Connection::open_with_flags(&self.path, flags).map_err(backend("opening to read"))?;
-                connection.set_prepared_statement_cache_capacity(64);
+                keep_statements(&connection)?;
                 connection
             }
         };
@@ -157,8 +158,15 @@ fn configure(connection: &Connection) -> Result<(), DbError> {
              PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(backend("configuring"))?;
+    keep_statements(connection)
+}
+
+/// Prepares each statement once. Without the plan's stability SQLite would prepare many of them again for every new
+/// value: it was built to look at values while it plans.
+fn keep_statements(connection: &Connection) -> Result<(), DbError> {
     connection.set_prepared_statement_cache_capacity(128);
-    Ok(())
+    let stable = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+    stable.map(|_| ()).map_err(backend("configuring"))
 }
 
 /// The error of a failing step. SQLite's messages name tables and columns, never what is in them.
