@@ -127,7 +127,8 @@ impl App {
         for outcome in outcomes {
             if let Outcome::Stored(stored) = outcome {
                 // Nobody listening is no error.
-                stored.last.iter().for_each(|(bucket, _)| drop(self.advanced.send(*bucket)));
+                let buckets = stored.last.iter().map(|(bucket, _)| bucket).chain(&stored.shared);
+                buckets.for_each(|bucket| drop(self.advanced.send(*bucket)));
             }
         }
     }

@@ -1,14 +1,29 @@
 //! All published versions of the catalog.
 
 use gridpass_core::bucket::BucketClass;
-use gridpass_core::catalog::{Catalog, Collection, FileUse, Level, NoFacts, Policy};
+use gridpass_core::catalog::{Catalog, Collection, FieldType, FileUse, Level, NoFacts, Policy, element};
+use gridpass_core::id::RecordId;
 use gridpass_core::record::check::KeyRule;
 use gridpass_core::wire::Reason;
 use gridpass_core::{Value, Values};
 
+use crate::log::READ_WHERE_NAMED;
+
 /// All published versions, oldest first. Keys and types are never reused, so a key that any version knows is known.
 #[derive(Default)]
 pub struct Catalogs(Vec<Catalog>);
+
+/// The record that a value names, where it may be one of [`READ_WHERE_NAMED`].
+pub fn shared(collection: &Collection, key: &str, value: &Value) -> Option<RecordId> {
+    let form = collection.key(key)?;
+    let own = |to: &str| if to == "self" { collection.id.clone() } else { to.to_owned() };
+    let is_shared = |to: &[String]| to.iter().any(|to| READ_WHERE_NAMED.contains(&own(to).as_str()));
+    match (&form.field?.field_type, value) {
+        (FieldType::Ref { to }, Value::Str(id)) if is_shared(to) => id.parse().ok(),
+        (FieldType::Refs { to }, Value::Bool(true)) if is_shared(to) => element(key)?.parse().ok(),
+        _ => None,
+    }
+}
 
 impl Catalogs {
     /// From the versions, in any order.
@@ -56,6 +71,11 @@ impl Catalogs {
     /// What a value at a key says about a file, by the newest version that knows the key as one of files.
     pub fn file_use(&self, collection: &str, key: &str, value: &Value) -> Option<FileUse> {
         self.all(collection).find_map(|found| found.file_use(key, value))
+    }
+
+    /// The record that a value names and that is read wherever the value is, by any version.
+    pub fn names(&self, collection: &str, key: &str, value: &Value) -> Option<RecordId> {
+        self.all(collection).find_map(|found| shared(found, key, value))
     }
 
     /// What the rules of the item's version say against a record; soft on the server.

@@ -167,6 +167,7 @@ impl App {
                 shown,
                 home: Bucket::District,
                 also: Vec::new(),
+                names: Vec::new(),
                 tickets: Vec::new(),
                 decided: Vec::new(),
                 files: Files::default(),

@@ -53,6 +53,8 @@ pub struct Tally {
     pub cut: AtomicU32,
     /// Requests that came in while the line was down.
     pub offline: AtomicU32,
+    /// Bytes of bodies that reached the server, the first time.
+    pub carried: AtomicU64,
 }
 
 /// A running bad network.
@@ -69,6 +71,8 @@ struct Line {
     server: Arc<dyn Transport>,
     weather: Mutex<Weather>,
     down: AtomicBool,
+    /// How many bytes of bodies are still carried.
+    left: Mutex<Option<u64>>,
     seed: AtomicU64,
     tally: Tally,
 }
@@ -81,6 +85,7 @@ impl Chaos {
             server: HttpsConnect.connect(url, pin)?,
             weather: Mutex::default(),
             down: AtomicBool::new(false),
+            left: Mutex::default(),
             seed: AtomicU64::new(seed),
             tally: Tally::default(),
         });
@@ -97,6 +102,11 @@ impl Chaos {
     /// Takes the line down, or up again.
     pub fn down(&self, down: bool) {
         self.line.down.store(down, Ordering::Relaxed);
+    }
+
+    /// Carries so many more bytes of bodies, then takes the line down in the middle of a request.
+    pub fn cut_after(&self, bytes: u64) {
+        *self.line.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
     }
 
     /// What the line has done so far.
@@ -119,6 +129,18 @@ impl Line {
         (z ^ (z >> 31)).checked_rem(below).unwrap_or(0)
     }
 
+    /// Cuts a body where the line ends; whether it did.
+    fn cuts(&self, body: &mut Vec<u8>) -> bool {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(bytes) = *left else { return false };
+        *left = bytes.checked_sub(body.len() as u64);
+        if left.is_none() {
+            body.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
+            self.down.store(true, Ordering::Relaxed);
+        }
+        left.is_none()
+    }
+
     fn happens(&self, percent: u8) -> bool {
         self.draw(100) < u64::from(percent)
     }
@@ -136,7 +158,9 @@ async fn carry(State(line): State<Arc<Line>>, request: HttpRequest) -> HttpRespo
         count(&line.tally.lost_requests);
         return broken(Bytes::new());
     }
-    let Some(request) = read(request).await else { return broken(Bytes::new()) };
+    let Some(mut request) = read(request).await else { return broken(Bytes::new()) };
+    let ends_here = line.cuts(&mut request.body);
+    line.tally.carried.fetch_add(request.body.len() as u64, Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(line.draw(weather.delay_ms.saturating_add(1)))).await;
     if line.happens(weather.twice) {
         count(&line.tally.doubled);
@@ -149,6 +173,9 @@ async fn carry(State(line): State<Arc<Line>>, request: HttpRequest) -> HttpRespo
         });
     }
     let Ok(answer) = line.server.send(request).await else { return broken(Bytes::new()) };
+    if ends_here {
+        return broken(Bytes::new());
+    }
     if line.happens(weather.lose_answer) {
         count(&line.tally.lost_answers);
         return broken(Bytes::new());

@@ -91,16 +91,16 @@ impl World {
 
     /// Enrols a phone of a new user who works in the grid, and syncs it.
     pub async fn phone(&self, login: &str) -> Result<Worker, Error> {
+        self.phone_in(login, self.grid).await
+    }
+
+    /// Enrols a phone of a new user who works in a grid, and syncs it.
+    pub async fn phone_in(&self, login: &str, grid: GridId) -> Result<Worker, Error> {
         let server = self.server()?;
         let user = UserId(random()?);
         server.db.add_user(START_MS, user, login, login)?;
-        let assignment = AssignmentRow {
-            grant: GrantId(random()?),
-            grid: self.grid,
-            role: "worker".into(),
-            from_ms: START_MS,
-            to_ms: None,
-        };
+        let assignment =
+            AssignmentRow { grant: GrantId(random()?), grid, role: "worker".into(), from_ms: START_MS, to_ms: None };
         server.db.assign(START_MS, user, &assignment)?;
         let code = format!("code-{login}");
         let until = self.clock.load(Ordering::Relaxed) + 3_600_000;

@@ -1,6 +1,6 @@
-//! Assignments that end while a phone is away.
+//! What a phone holds: assignments that end while it is away, and what lies in other grids.
 
-use gridpass_core::id::{GrantId, UserId};
+use gridpass_core::id::{GrantId, GridId, UserId};
 use gridpass_core::record::edit::Edit;
 use gridpass_core::{Value, bucket::Bucket};
 use gridpass_phone::{ApiError, SaveInput};
@@ -60,5 +60,41 @@ async fn what_was_typed_before_the_end_is_handed_in_and_then_the_grid_leaves_the
     let address = li.phone.create("address", area("别处")).unwrap().record;
     assert!(li.sync().await.unwrap().complete);
     assert_eq!(li.phone.receipts(address).unwrap().len(), 1);
+    assert_eq!(world.faults().unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_of_another_grid_is_read_where_it_is_named_and_written_only_at_home() {
+    let world = World::new().unwrap();
+    let server = world.server().unwrap();
+    let other = GridId([9; 16]);
+    server.db.add_grid(START_MS, other, &[], "370212001001002", "中韩第二网格").unwrap();
+    let (li, wang) = (world.phone("li").await.unwrap(), world.phone_in("wang", other).await.unwrap());
+    let estate = li.phone.create("address", area("海尔山庄")).unwrap().record;
+    let unseen = li.phone.create("address", area("别的小区")).unwrap().record;
+    li.sync().await.unwrap();
+    wang.sync().await.unwrap();
+    assert!(matches!(wang.phone.show(estate), Err(ApiError::NotFound)));
+
+    // A building of the estate lies in the other grid.
+    let point = r#"{"acc_cm":800,"crs":"WGS84","lat_e7":361074130,"lon_e7":1204693100}"#;
+    let building = [("level", "building"), ("building", "3号楼"), ("usage", "residential"), ("point", point)];
+    let mut values: Vec<(String, Value)> = building.map(|(key, value)| (key.to_owned(), value.into())).into();
+    values.push(("parent_id".into(), estate.to_string().into()));
+    wang.phone.create("address", values).unwrap();
+    wang.sync().await.unwrap();
+    assert_eq!(wang.phone.show(estate).unwrap().row.title, "海尔山庄");
+    assert!(matches!(wang.phone.show(unseen), Err(ApiError::NotFound)), "nothing else of the grid");
+
+    // What changes at home arrives there too; nobody else writes it.
+    let edits = |seen: &str, new: &str| vec![Edit { key: "estate".into(), seen: seen.into(), new: new.into() }];
+    let save =
+        |worker: &Worker, edits| worker.phone.save(SaveInput { record: Some(estate), edits, ..SaveInput::default() });
+    save(&li, edits("海尔山庄", "海尔山庄一期")).unwrap();
+    li.sync().await.unwrap();
+    wang.sync().await.unwrap();
+    assert_eq!(wang.phone.show(estate).unwrap().row.title, "海尔山庄一期");
+    let Err(ApiError::Input { problems }) = save(&wang, edits("海尔山庄一期", "别的")) else { panic!() };
+    assert_eq!(problems[0].code, "read_only");
     assert_eq!(world.faults().unwrap(), []);
 }

@@ -278,10 +278,13 @@ impl Inner {
             Some(home) => home,
             None => self.new_home(tx, form, act, &grants)?,
         };
-        if let Some(held) = bucket::get(tx, &home)?
-            && held.state == BucketState::Closing
-        {
-            return Err(ApiError::input(Problem::of_form("bucket_closing")).into());
+        match bucket::get(tx, &home)? {
+            Some(held) if held.state == BucketState::Closing => {
+                return Err(ApiError::input(Problem::of_form("bucket_closing")).into());
+            }
+            // It lies here because something here names it.
+            None if loaded.settled.is_some() => return Err(ApiError::input(Problem::of_form("read_only")).into()),
+            _ => {}
         }
         let mut pending = Pending {
             place: 0,

@@ -16,6 +16,7 @@ use super::report::{Problem, Summary};
 use super::rows::{Ready, Teller};
 use super::source::Source;
 use crate::app::App;
+use crate::catalogs::shared;
 use crate::db::{ItemRef, Principal, RecordFacts};
 use crate::log::{Audit, Base, By, Commit, Files, NewChange, Outcome, RecordWrite, Write};
 use crate::office::Office;
@@ -247,12 +248,14 @@ fn prepare(
     if !judge(office, collection, teller, row.row, &old, &puts, tell) {
         return Ok(Step::Refused);
     }
+    let names = puts.iter().filter_map(|(key, value)| shared(collection, key, value)).collect();
     let change = document.change_putting(office.console, office.now_ms.div_euclid(1000), puts);
     let built = change.build().map_err(|_| ImportError::Damaged)?;
     let base = facts.row.as_ref().map(|standing| Base {
         generation: standing.generation,
         heads: standing.heads.clone(),
         home: standing.home,
+        also: standing.also.clone(),
     });
     let heads: Vec<u8> = change.deps.iter().flat_map(|hash| hash.0).collect();
     document.apply([built.clone()]).map_err(|_| ImportError::Damaged)?;
@@ -284,6 +287,7 @@ fn prepare(
         home: base.as_ref().map_or_else(|| home(collection.bucket, grid), |base| base.home),
         base,
         also: facts.row.map(|standing| standing.also).unwrap_or_default(),
+        names,
         tickets: Vec::new(),
         decided: Vec::new(),
         files: Files::default(),

@@ -110,6 +110,7 @@ impl Draft {
                 generation: row.generation,
                 heads: row.heads.clone(),
                 home: row.home,
+                also: row.also.clone(),
             }),
             collection: facts.row.as_ref().map(|row| row.collection.clone()),
             facts,
@@ -292,6 +293,8 @@ impl Pusher<'_> {
         let puts = change.puts.iter().map(|put| (put.key.as_str(), &put.value));
         let standing = |key: &str| shown.get(key).map(|shown| shown.value().clone());
         let files = self.signed(files(&self.catalogs, &collection, puts, &standing));
+        let names =
+            change.puts.iter().filter_map(|put| self.catalogs.names(&collection, &put.key, &put.value)).collect();
         let own = NewChange {
             change,
             built,
@@ -310,6 +313,7 @@ impl Pusher<'_> {
             batch: Some(self.request.batch),
         };
         let heads = document.heads();
+        let also = draft.base.as_ref().map(|base| base.also.clone()).unwrap_or_default();
         let write = RecordWrite {
             record: item.record,
             collection: collection.clone(),
@@ -320,12 +324,13 @@ impl Pusher<'_> {
             heads: heads.clone(),
             shown,
             home,
-            also: draft.facts.row.as_ref().map(|row| row.also.clone()).unwrap_or_default(),
+            also: also.clone(),
+            names,
             tickets: followed.tickets,
             decided: followed.decided,
             files,
         };
-        draft.base = Some(Base { generation: item.generation, heads, home });
+        draft.base = Some(Base { generation: item.generation, heads, home, also });
         draft.collection = Some(collection);
         draft.document = document;
         let stored = StoredChange { hash, home, log_seq: 0, time_ms: self.now_ms };

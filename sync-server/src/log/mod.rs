@@ -10,6 +10,10 @@ use gridpass_core::id::{
 use gridpass_core::record::{Built, Change, ShownValues};
 use gridpass_core::wire::{IntentKind, Reason, Role};
 
+/// The collections whose records are read in every grid that names them: what stands above a house, and where people
+/// work. References to all others may point at what a phone does not hold.
+pub const READ_WHERE_NAMED: [&str; 2] = ["address", "organisation"];
+
 /// One thing to write, whole or not at all, with its audit row.
 #[derive(Debug, Clone)]
 pub struct Commit {
@@ -55,6 +59,9 @@ pub struct RecordWrite {
     pub home: Bucket,
     /// The other buckets that distribute it afterwards.
     pub also: Vec<Bucket>,
+    /// Records that its values name; those of [`READ_WHERE_NAMED`] in other grids are read in the grid of its home from
+    /// then on.
+    pub names: Vec<RecordId>,
     /// What waits for a person.
     pub tickets: Vec<NewTicket>,
     /// Keys whose open conflict tickets are decided.
@@ -98,6 +105,8 @@ pub struct Base {
     pub heads: Vec<ChangeHash>,
     /// Its home.
     pub home: Bucket,
+    /// The other buckets that distribute it, in order.
+    pub also: Vec<Bucket>,
 }
 
 /// A change row without what the log gives it.
@@ -224,6 +233,8 @@ pub enum Outcome {
 pub struct Stored {
     /// Of each bucket that distributes the record, the last row written.
     pub last: Vec<(Bucket, u64)>,
+    /// Other buckets with new rows: those that got a record it names.
+    pub shared: Vec<Bucket>,
     /// Of each change, its row in the home bucket.
     pub home: Vec<(ChangeHash, u64)>,
     /// When, in milliseconds since 1970.

@@ -8,6 +8,8 @@ use gridpass_core::record;
 use gridpass_core::wire::{self, RowKind};
 use rusqlite::{Connection, params};
 
+use super::log_end::LogEnd;
+use super::share::share;
 use super::{DbError, backend, bucket_number, files, join_hashes, optional, rows};
 use crate::log::{Audit, BatchProof, Commit, NewChange, Outcome, Quarantined, RecordWrite, Stored, Write};
 
@@ -63,25 +65,6 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
         }),
         STEP,
     )?;
-    let same = match (&standing, &write.base) {
-        (None, None) => true,
-        (Some(standing), Some(base)) => {
-            standing.generation == base.generation
-                && standing.heads == join_hashes(&base.heads)
-                && bucket_number(connection, base.home)? == Some(standing.home)
-        }
-        _ => false,
-    };
-    if !same || intent_taken(connection, write)? {
-        return Ok(Outcome::Stale);
-    }
-
-    let checksum = record::checksum(write.record, write.generation, &write.heads).cast_signed();
-    let home = number_of(connection, write.home)?;
-    let after: BTreeMap<u32, Bucket> = std::iter::once(write.home)
-        .chain(write.also.iter().copied())
-        .map(|bucket| Ok((number_of(connection, bucket)?, bucket)))
-        .collect::<Result<_, DbError>>()?;
     let before: BTreeSet<u32> = rows(
         connection,
         STEP,
@@ -91,6 +74,23 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
     )?
     .into_iter()
     .collect();
+    let same = match (&standing, &write.base) {
+        (None, None) => true,
+        (Some(standing), Some(base)) => {
+            standing.generation == base.generation
+                && standing.heads == join_hashes(&base.heads)
+                && bucket_number(connection, base.home)? == Some(standing.home)
+                && numbers(connection, base.home, &base.also)?.into_keys().eq(before.iter().copied())
+        }
+        _ => false,
+    };
+    if !same || intent_taken(connection, write)? {
+        return Ok(Outcome::Stale);
+    }
+
+    let checksum = record::checksum(write.record, write.generation, &write.heads).cast_signed();
+    let home = number_of(connection, write.home)?;
+    let after = numbers(connection, write.home, &write.also)?;
 
     let mut stored = Stored { time_ms: now_ms, ..Stored::default() };
     let all: BTreeSet<u32> = before.iter().copied().chain(after.keys().copied()).collect();
@@ -103,29 +103,11 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
         };
         let was = standing.as_ref().filter(|_| before.contains(&number)).map_or(0, |standing| standing.checksum);
         let is = if after.contains_key(&number) { checksum } else { 0 };
-        let Taken { first, sum, mut chain } = next_rows(connection, number, is.wrapping_sub(was))?;
-        let mut head = first - 1;
-        for (log_seq, (kind, hash)) in (first..).zip(kinds) {
-            head = log_seq;
-            chain = link(chain, write.record, write.generation, kind, hash);
-            execute(
-                connection,
-                STEP,
-                "INSERT INTO log (bucket, log_seq, record, generation, kind, change_hash, moved_to, checksum_after,
-                 chain)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    number,
-                    log_seq,
-                    write.record.0,
-                    write.generation,
-                    kind.0,
-                    hash.map(|hash| hash.0),
-                    (kind == RowKind::REMOVE).then_some(home),
-                    sum,
-                    chain
-                ],
-            )?;
+        let mut end = LogEnd::of(connection, number, is.wrapping_sub(was))?;
+        let first = end.head + 1;
+        for (kind, hash) in kinds {
+            let moved_to = (kind == RowKind::REMOVE).then_some(home);
+            let log_seq = end.add(connection, (write.record, write.generation), kind, hash, moved_to)?;
             if let Some(bucket) = after.get(&number) {
                 stored.last.retain(|(known, _)| known != bucket);
                 stored.last.push((*bucket, log_seq.cast_unsigned()));
@@ -134,17 +116,13 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
                 stored.home.push((hash, log_seq.cast_unsigned()));
             }
         }
-        execute(
-            connection,
-            STEP,
-            "UPDATE bucket SET head = ?2, checksum = ?3, chain = ?4 WHERE number = ?1",
-            params![number, head, sum, chain],
-        )?;
+        end.store(connection)?;
         if number == home && entered {
             let put = write.changes.iter().map(|change| (change.built.hash, first.cast_unsigned()));
             stored.home.extend(put);
         }
-        distribute(connection, now_ms, write, number, home, before.contains(&number), after.contains_key(&number))?;
+        let stays = (before.contains(&number), after.contains_key(&number));
+        distribute(connection, now_ms, write.record, number, number == home, stays)?;
     }
 
     for (change, (_, log_seq)) in write.changes.iter().zip(&stored.home) {
@@ -170,6 +148,7 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
     )?;
     tickets(connection, now_ms, write)?;
     files::refer(connection, now_ms, write.record, None, &write.files)?;
+    stored.shared = share(connection, now_ms, write)?;
     Ok(Outcome::Stored(stored))
 }
 
@@ -187,7 +166,7 @@ fn intent_taken(connection: &Connection, write: &RecordWrite) -> Result<bool, Db
 }
 
 /// The number of a bucket, which is made if it is new.
-fn number_of(connection: &Connection, bucket: Bucket) -> Result<u32, DbError> {
+pub(super) fn number_of(connection: &Connection, bucket: Bucket) -> Result<u32, DbError> {
     if let Some(number) = bucket_number(connection, bucket)? {
         return Ok(number);
     }
@@ -196,45 +175,20 @@ fn number_of(connection: &Connection, bucket: Bucket) -> Result<u32, DbError> {
     u32::try_from(connection.last_insert_rowid()).map_err(|_| DbError::Damaged { table: "bucket" })
 }
 
-/// Where a bucket's log goes on: the next row, the bucket's checksum after what is written, its chain before it.
-struct Taken {
-    first: i64,
-    sum: i64,
-    chain: i64,
+/// The numbers of the buckets that distribute a record.
+fn numbers(connection: &Connection, home: Bucket, also: &[Bucket]) -> Result<BTreeMap<u32, Bucket>, DbError> {
+    let all = std::iter::once(home).chain(also.iter().copied());
+    all.map(|bucket| Ok((number_of(connection, bucket)?, bucket))).collect()
 }
 
-fn next_rows(connection: &Connection, number: u32, difference: i64) -> Result<Taken, DbError> {
-    const STEP: &str = "taking log rows";
-    let mut statement = connection
-        .prepare_cached("SELECT head, checksum, chain FROM bucket WHERE number = ?1")
-        .map_err(backend(STEP))?;
-    let (head, checksum, chain): (i64, i64, i64) =
-        statement.query_row([number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(backend(STEP))?;
-    Ok(Taken { first: head + 1, sum: checksum.wrapping_add(difference), chain })
-}
-
-/// The chain after a row, from the chain before it.
-pub(super) fn link(before: i64, record: RecordId, generation: u32, kind: RowKind, hash: Option<ChangeHash>) -> i64 {
-    let mut hasher = blake3::Hasher::new_derive_key("gridpass log chain v1");
-    hasher
-        .update(&before.to_be_bytes())
-        .update(record.as_bytes())
-        .update(&generation.to_be_bytes())
-        .update(&[kind.0])
-        .update(&hash.map_or([0; 32], |hash| hash.0));
-    let mut bytes = [0; 8];
-    hasher.finalize_xof().fill(&mut bytes);
-    i64::from_be_bytes(bytes)
-}
-
-fn distribute(
+/// Notes that a bucket distributes a record or does so no more; `stays` is before and after.
+pub(super) fn distribute(
     connection: &Connection,
     now_ms: i64,
-    write: &RecordWrite,
+    record: RecordId,
     number: u32,
-    home: u32,
-    before: bool,
-    after: bool,
+    home: bool,
+    (before, after): (bool, bool),
 ) -> Result<(), DbError> {
     const STEP: &str = "distributing a record";
     if before && !after {
@@ -242,7 +196,7 @@ fn distribute(
             connection,
             STEP,
             "UPDATE record_bucket SET until = ?3 WHERE record = ?1 AND bucket = ?2 AND until IS NULL",
-            params![write.record.0, number, now_ms],
+            params![record.0, number, now_ms],
         )?;
     }
     if after && !before {
@@ -251,7 +205,7 @@ fn distribute(
             STEP,
             "INSERT INTO record_bucket (record, bucket, home, since) VALUES (?1, ?2, ?3,
              max(?4, coalesce((SELECT max(since) + 1 FROM record_bucket WHERE record = ?1 AND bucket = ?2), 0)))",
-            params![write.record.0, number, number == home, now_ms],
+            params![record.0, number, home, now_ms],
         )?;
     }
     Ok(())

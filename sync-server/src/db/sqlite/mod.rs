@@ -3,11 +3,13 @@
 mod commit;
 mod copy;
 mod files;
+mod log_end;
 mod migrations;
 mod people;
 mod push;
 mod read;
 mod rebuild;
+mod share;
 mod stored;
 mod verify;
 mod writer;

@@ -8,7 +8,7 @@ use gridpass_core::record::{self, Built, Document, ShownValues};
 use gridpass_core::wire::{self, FMT_AUTOMERGE, Role, RowKind};
 use rusqlite::{Connection, params};
 
-use super::commit::link;
+use super::log_end::link;
 use super::stored::{StoredRecord, office_actors, records_after, sum_of_records};
 use super::{DbError, named, named_or_null, rows, split_hashes};
 use crate::db::Fault;

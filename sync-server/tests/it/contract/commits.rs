@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::{DeviceId, TicketId, UserId};
+use gridpass_core::id::{DeviceId, GridId, RecordId, TicketId, UserId};
 use gridpass_core::wire::{Reason, RowKind};
 use gridpass_server::db::{Database, ItemRef, Known, Principal};
 use gridpass_server::log::{Audit, Commit, Files, Outcome, Quarantined, Write};
@@ -106,7 +106,12 @@ fn add(db: &dyn Database, first: &Draft, actor: u8, id: gridpass_core::id::Inten
         let bytes = facts.records[&first.record].changes.iter().map(|change| change.row.bytes.as_slice());
         draft.document = gridpass_core::record::Document::from_changes(bytes).unwrap();
         let heads = row.heads.clone();
-        draft.base = Some(gridpass_server::log::Base { generation: row.generation, heads, home: row.home });
+        draft.base = Some(gridpass_server::log::Base {
+            generation: row.generation,
+            heads,
+            home: row.home,
+            also: row.also.clone(),
+        });
     }
     let commit = draft.put(actor, id, &format!("{actor}"));
     matches!(db.commit(NOW, vec![commit]).unwrap()[..], [Outcome::Stored(_)])
@@ -158,6 +163,35 @@ pub fn entering_and_leaving_a_bucket_writes_put_and_remove(backend: &dyn Backend
     (draft.home, draft.also) = (A, vec![]);
     store(db, draft.moved());
     assert_eq!(shown(&page(db, A, zero(db), 500).unwrap().0[0]), "single".into(), "and back within one time");
+    assert_eq!(faults(db), Vec::<String>::new());
+}
+
+pub fn a_record_named_from_another_grid_is_read_there_from_then_on(backend: &dyn Backend) {
+    let db = backend.db();
+    let other = Bucket::Base(GridId([77; 16]));
+    let (mut named, mut naming, mut person) = (Draft::new(1, A), Draft::new(2, other), Draft::new(3, A));
+    let mut first = named.put(1, intent(1), "family");
+    let Write::Record(write) = &mut first.write else { panic!() };
+    write.collection = "organisation".into();
+    store(db, first);
+    store(db, person.put(1, intent(1), "family"));
+    let mut unaware = named.clone();
+    let mut commit = naming.put(1, intent(2), "single");
+    let Write::Record(write) = &mut commit.write else { panic!() };
+    write.names = vec![named.record, naming.record, person.record, RecordId([99; 16])];
+    assert_eq!(store(db, commit).shared, [other]);
+    let (rows, after, _) = page(db, other, zero(db), 500).unwrap();
+    let brought = rows.iter().find(|row| row.record == named.record).unwrap();
+    assert_eq!((brought.kind, brought.touched.as_ref().unwrap().home), (RowKind::PUT, A));
+    assert_eq!(rows.len(), 2, "once, nothing of another kind, nothing that is not there");
+
+    let stale = db.commit(NOW, vec![unaware.put(1, intent(3), "single")]).unwrap();
+    assert_eq!(stale, [Outcome::Stale], "who did not know would take it away again");
+    named.also = vec![other];
+    named.base.as_mut().unwrap().also = vec![other];
+    store(db, named.put(1, intent(4), "single"));
+    let (rows, ..) = page(db, other, after, 500).unwrap();
+    assert_eq!(rows.iter().map(|row| (row.record, row.kind)).collect::<Vec<_>>(), [(named.record, RowKind::CHANGE)]);
     assert_eq!(faults(db), Vec::<String>::new());
 }
 

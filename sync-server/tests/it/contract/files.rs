@@ -184,8 +184,10 @@ pub fn quarantine_names_files_for_its_own_user_and_taking_back_ends_uploads(back
     assert!(!reads(db, 1, &[]));
     let mut draft = Draft::new(1, A);
     draft.put(1, intent(9), "9");
-    let mut draft =
-        Draft { base: Some(gridpass_server::log::Base { generation: 0, heads: draft.heads(), home: A }), ..draft };
+    let mut draft = Draft {
+        base: Some(gridpass_server::log::Base { generation: 0, heads: draft.heads(), home: A, also: vec![] }),
+        ..draft
+    };
     say(db, &mut draft, 10, take_back(2));
     assert_eq!(db.upload(&reader(2), NOW, HASH).unwrap(), UploadState::Nothing);
     assert_eq!(db.condemn_blobs(NOW, NOW).unwrap(), [HASH]);

@@ -37,6 +37,7 @@ macro_rules! database_contract {
             of_writers_of_one_record_each_is_stored_once
             an_intent_is_stored_once_per_record
             entering_and_leaving_a_bucket_writes_put_and_remove
+            a_record_named_from_another_grid_is_read_there_from_then_on
             what_is_in_quarantine_is_known_by_its_hash);
         $crate::database_contract!($open, pulls: pages_of_every_size_add_up_to_the_checksum
             a_cursor_that_is_no_place_in_the_log_starts_again
@@ -104,7 +105,7 @@ impl Draft {
 
     fn commit(&mut self, changes: Vec<NewChange>) -> Commit {
         let heads = self.document.heads();
-        let base = Base { generation: 0, heads: heads.clone(), home: self.home };
+        let base = Base { generation: 0, heads: heads.clone(), home: self.home, also: self.also.clone() };
         let write = RecordWrite {
             record: self.record,
             collection: "household".into(),
@@ -116,6 +117,7 @@ impl Draft {
             shown: shown_values(&self.document.state(), |_| false),
             home: self.home,
             also: self.also.clone(),
+            names: Vec::new(),
             tickets: Vec::new(),
             decided: Vec::new(),
             files: Files::default(),

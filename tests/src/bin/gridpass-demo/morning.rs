@@ -137,6 +137,8 @@ pub async fn play(stage: &mut Stage) -> Result<(), Error> {
     let verified = stage.server(&["verify"])?;
     stage.check("every row of the server adds up", verified.contains(" 0 faults"), verified.trim());
 
+    photo(stage, &li, &wang, &household.household)?;
+
     stage.scene("Wang decides the name.");
     wang.run(&["set", "--resolve", &household.person, &format!("name={CANARY}")])?;
     wang.sync()?;
@@ -145,6 +147,50 @@ pub async fn play(stage: &mut Stage) -> Result<(), Error> {
     stage.check("the decision stands on the other phone too", decided == CANARY, &decided.to_string());
     let same = li.run(&["set", &household.person, &format!("name={CANARY}")])?;
     stage.check("saving it again writes nothing", same["intent"].is_null(), &same["intent"].to_string());
+    Ok(())
+}
+
+/// One photo of two records, through a line that ends in the middle of it.
+fn photo(stage: &mut Stage, li: &Handset, wang: &Handset, household: &str) -> Result<(), Error> {
+    const MIB: u64 = 1 << 20;
+    const PHOTO: u64 = 8 * MIB;
+    stage.scene("Li photographs the house, 8 MiB, for the house and for a visit; the line ends in the middle of it.");
+    let path = stage.photo(usize::try_from(PHOTO)?)?;
+    let shown = li.in_flight(&["show", household])?;
+    let house = shown["fields"]["house_id"].as_str().ok_or("a household without a house")?.to_owned();
+    let visit = li.in_flight(&["visit", household])?["record"].as_str().ok_or("no visit")?.to_owned();
+    let named = li.in_flight(&["attach", &house, "photo", &path])?;
+    li.in_flight(&["attach", &visit, "photo", &path])?;
+    let waits = count(li, "unsent_files")?;
+    stage.check("the photo of both is one sealed file on the phone", waits == 1, &format!("{waits} file waits"));
+    let carried = |stage: &Stage| stage.chaos.tally().carried.load(Relaxed);
+    let before = carried(stage);
+    stage.chaos.cut_after(3 * MIB);
+    let cut = li.run(&["sync"]).is_err();
+    stage.chaos.down(false);
+    wang.sync()?;
+    let seen = wang.run(&["show", &house])?;
+    let names = rows(&seen["files"]).filter(|file| file["hash"] == named["hash"]).count();
+    let (changes, files) = (count(li, "unsent")?, count(li, "unsent_files")?);
+    let stored = stage.stored_files()?;
+    stage.check(
+        "the line was cut: the records are on the server, the photo is not",
+        cut && (changes, files, names, stored) == (0, 1, 1, 0),
+        &format!("{changes} changes and {files} file wait, the colleague sees {names} named, {stored} stored"),
+    );
+    li.sync()?;
+    let sent = carried(stage) - before;
+    stage.check(
+        "mended, it goes on where it was and counts once for both records",
+        count(li, "unsent_files")? == 0 && stage.stored_files()? == 1 && sent < PHOTO + MIB / 4,
+        &format!("{} file stored, {:.2} MiB sent in all", stage.stored_files()?, sent as f64 / MIB as f64),
+    );
+    let copy = format!("{path}.copy");
+    let seen = wang.run(&["show", &visit])?;
+    let key = rows(&seen["files"]).find_map(|file| file["key"].as_str()).ok_or("the visit names no photo")?;
+    wang.run(&["file", &visit, key, "--to", &copy])?;
+    let same = std::fs::read(&path)? == std::fs::read(&copy)?;
+    stage.check("the colleague fetches it, byte for byte", same, &format!("{} bytes", std::fs::metadata(&copy)?.len()));
     Ok(())
 }
 

@@ -96,6 +96,28 @@ impl Stage {
         last.ok_or_else(|| "verify says no number of rows".into())
     }
 
+    /// Makes a photo of so many bytes that do not compress; where it lies.
+    pub fn photo(&self, size: usize) -> Result<String, Error> {
+        let path = self.folder.join("photo.jpg");
+        let mut bytes = vec![0; size];
+        blake3::Hasher::new().update(&SEED.to_le_bytes()).finalize_xof().fill(&mut bytes);
+        std::fs::write(&path, bytes)?;
+        Ok(path.display().to_string())
+    }
+
+    /// How many files the server has stored.
+    pub fn stored_files(&self) -> Result<usize, Error> {
+        let mut files = 0;
+        for folder in std::fs::read_dir(self.data().join("blobs"))? {
+            let folder = folder?;
+            // The first two digits of the hash; parts of unfinished files lie elsewhere.
+            if folder.file_name().len() == 2 {
+                files += std::fs::read_dir(folder.path())?.count();
+            }
+        }
+        Ok(files)
+    }
+
     /// Kills the server in the middle of its life and starts it again.
     pub fn kill_server(&mut self) -> Result<(), Error> {
         self.server.kill()?;
