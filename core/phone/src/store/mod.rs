@@ -113,8 +113,9 @@ const IDLE_READERS: usize = 3;
 pub(crate) struct Store {
     path: PathBuf,
     key: SecretKey,
-    writer: Mutex<Connection>,
+    // Closed before the writer, which as the last one folds the write-ahead log into the file.
     readers: Mutex<Vec<Connection>>,
+    writer: Mutex<Connection>,
 }
 
 impl Store {

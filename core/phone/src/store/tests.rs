@@ -18,6 +18,18 @@ fn a_database_of_a_newer_app_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_closed_database_is_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), 1).unwrap();
+    store.write(|tx| meta::put(tx, "a", &7_u32)).unwrap();
+    assert_eq!(store.read(|db| meta::get::<u32>(db, "a")).unwrap(), Some(7));
+    drop(store);
+    let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    names.retain(|name| name.to_string_lossy().contains('-'));
+    assert!(names.is_empty(), "beside it: {names:?}");
+}
+
+#[test]
 fn a_database_from_before_files_gets_them_and_keeps_what_it_holds() {
     let folder = tempfile::tempdir().unwrap();
     let key = SecretKey::new([1; 32]);
