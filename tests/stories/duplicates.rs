@@ -83,3 +83,27 @@ async fn an_address_a_house_and_a_residence_are_known_by_their_place() {
     let unknown = li.phone.duplicates("ship", Vec::new()).unwrap_err();
     assert!(matches!(unknown, ApiError::Input { .. }), "{unknown:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_main_residence_is_told_on_save_from_what_the_phone_holds() {
+    let world = World::new().unwrap();
+    let li = world.phone("li").await.unwrap();
+    let (here, there) = (house(&li, area(&li, "海尔山庄")), house(&li, area(&li, "别的小区")));
+    let tenant = person(&li, "住户甲");
+    let lives = |at: RecordId| {
+        let values = [
+            ("person_id", tenant.to_string()),
+            ("house_id", at.to_string()),
+            ("role", "owner".into()),
+            ("from", "2026-01-01".into()),
+        ];
+        let mut values: Vec<(String, Value)> =
+            values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+        values.push(("main".into(), true.into()));
+        let warnings = li.phone.create("residence", values).unwrap().warnings;
+        warnings.into_iter().map(|warning| (warning.key.unwrap(), warning.code)).collect::<Vec<_>>()
+    };
+    let second = ("main".to_owned(), "second_main".to_owned());
+    assert!(!lives(here).contains(&second));
+    assert!(lives(there).contains(&second), "saved, and told");
+}

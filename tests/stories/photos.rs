@@ -4,18 +4,16 @@ use gridpass_core::id::RecordId;
 use gridpass_phone::{AttachInput, Content, FileState};
 use gridpass_tests::world::{Worker, World};
 
+use crate::forms::{area, house};
+
 fn photo(seed: u8, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
     bytes
 }
 
-fn house(worker: &Worker) -> RecordId {
-    let area = [("level", "area"), ("estate", "海尔山庄"), ("usage", "residential")];
-    let values = area.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-    let address = worker.phone.create("address", values).unwrap().record;
-    let values = vec![("address_id".into(), address.to_string().into()), ("nature".into(), "owner_occupied".into())];
-    worker.phone.create("house", values).unwrap().record
+fn new_house(worker: &Worker) -> RecordId {
+    house(worker, area(worker, "海尔山庄"))
 }
 
 fn attach(worker: &Worker, record: RecordId, bytes: &[u8], thumb: Option<Vec<u8>>) -> gridpass_phone::Attached {
@@ -48,7 +46,7 @@ async fn a_large_photo_through_a_line_that_is_cut_follows_its_record_goes_on_and
     let world = World::new().unwrap();
     let (li, wang) = (world.phone("li").await.unwrap(), world.phone("wang").await.unwrap());
     let bytes = photo(1, 8 << 20);
-    let (first, second) = (house(&li), house(&li));
+    let (first, second) = (new_house(&li), new_house(&li));
     let attached = attach(&li, first, &bytes, None);
     attach(&li, second, &bytes, None);
 
@@ -83,7 +81,7 @@ async fn a_photo_and_its_small_picture_reach_a_colleague_and_one_taken_back_does
     let world = World::new().unwrap();
     let (li, wang) = (world.phone("li").await.unwrap(), world.phone("wang").await.unwrap());
     let (bytes, small) = (photo(1, 8 << 20), photo(2, 9_000));
-    let (first, second) = (house(&li), house(&li));
+    let (first, second) = (new_house(&li), new_house(&li));
     let attached = attach(&li, first, &bytes, Some(small.clone()));
     attach(&li, second, &bytes, None);
     li.line.requests();

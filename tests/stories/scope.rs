@@ -7,6 +7,8 @@ use gridpass_phone::{ApiError, SaveInput};
 use gridpass_server::db::{AssignmentRow, Principal};
 use gridpass_tests::world::{START_MS, Worker, World};
 
+use crate::forms::{area, below};
+
 fn user(world: &World, login: &str) -> UserId {
     world.server().unwrap().db.user_by_login(&Principal::SERVER, START_MS, login).unwrap().unwrap()
 }
@@ -15,16 +17,11 @@ fn holds(worker: &Worker, bucket: Bucket) -> bool {
     worker.phone.state().unwrap().buckets.iter().any(|held| held.bucket == bucket)
 }
 
-fn area(estate: &str) -> Vec<(String, Value)> {
-    let values = [("level", "area"), ("estate", estate), ("usage", "residential")];
-    values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_typed_before_the_end_is_handed_in_and_then_the_grid_leaves_the_phone() {
     let world = World::new().unwrap();
     let (li, wang) = (world.phone("li").await.unwrap(), world.phone("wang").await.unwrap());
-    let address = li.phone.create("address", area("海尔山庄")).unwrap().record;
+    let address = area(&li, "海尔山庄");
     li.sync().await.unwrap();
     wang.sync().await.unwrap();
 
@@ -43,7 +40,9 @@ async fn what_was_typed_before_the_end_is_handed_in_and_then_the_grid_leaves_the
     assert_eq!(shown.get("estate").map(|shown| shown.value()), Some(&Value::from("海尔山庄一期")));
 
     // Nothing new can be begun in the grid, and the reason is said.
-    let again = li.phone.create("address", area("别处"));
+    let values =
+        vec![("level".into(), "area".into()), ("estate".into(), "别处".into()), ("usage".into(), "residential".into())];
+    let again = li.phone.create("address", values);
     let Err(ApiError::Input { problems }) = again else { panic!("{again:?}") };
     assert_eq!(problems[0].code, "no_grid");
 
@@ -57,7 +56,7 @@ async fn what_was_typed_before_the_end_is_handed_in_and_then_the_grid_leaves_the
     };
     server.db.assign(server.now_ms(), user(&world, "li"), &assignment).unwrap();
     assert!(li.sync().await.unwrap().complete);
-    let address = li.phone.create("address", area("别处")).unwrap().record;
+    let address = area(&li, "别处");
     assert!(li.sync().await.unwrap().complete);
     assert_eq!(li.phone.receipts(address).unwrap().len(), 1);
     assert_eq!(world.faults().unwrap(), []);
@@ -70,18 +69,14 @@ async fn an_address_of_another_grid_is_read_where_it_is_named_and_written_only_a
     let other = GridId([9; 16]);
     server.db.add_grid(START_MS, other, &[], "370212001001002", "中韩第二网格").unwrap();
     let (li, wang) = (world.phone("li").await.unwrap(), world.phone_in("wang", other).await.unwrap());
-    let estate = li.phone.create("address", area("海尔山庄")).unwrap().record;
-    let unseen = li.phone.create("address", area("别的小区")).unwrap().record;
+    let estate = area(&li, "海尔山庄");
+    let unseen = area(&li, "别的小区");
     li.sync().await.unwrap();
     wang.sync().await.unwrap();
     assert!(matches!(wang.phone.show(estate), Err(ApiError::NotFound)));
 
     // A building of the estate lies in the other grid.
-    let point = r#"{"acc_cm":800,"crs":"WGS84","lat_e7":361074130,"lon_e7":1204693100}"#;
-    let building = [("level", "building"), ("building", "3号楼"), ("usage", "residential"), ("point", point)];
-    let mut values: Vec<(String, Value)> = building.map(|(key, value)| (key.to_owned(), value.into())).into();
-    values.push(("parent_id".into(), estate.to_string().into()));
-    wang.phone.create("address", values).unwrap();
+    below(&wang, estate, "building", "3号楼");
     wang.sync().await.unwrap();
     assert_eq!(wang.phone.show(estate).unwrap().row.title, "海尔山庄");
     assert!(matches!(wang.phone.show(unseen), Err(ApiError::NotFound)), "nothing else of the grid");

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gridpass_core::catalog::{Catalog, Collection, Finding, Level, NoFacts};
+use gridpass_core::catalog::{Catalog, Collection, Finding, Level, RuleFacts};
 use gridpass_core::id::{ActorId, GrantId, GridId, IntentId, RecordId};
+use gridpass_core::projection::fact;
 use gridpass_core::record::check::{self, Facts, KeyRule};
 use gridpass_core::record::edit::{Edit, EditError, plan};
 use gridpass_core::record::request::{REQUEST, Request};
 use gridpass_core::record::{Built, Change, Document, digest, plain};
-use gridpass_core::value::Value;
+use gridpass_core::value::{Value, Values};
 use gridpass_core::wire::{self, ChangeFields, Create, Grant, Intent, IntentKind, PushItem, Reason};
 use rusqlite::Transaction;
 
@@ -17,7 +18,7 @@ use crate::error::{ApiError, Problem};
 use crate::merge::{self, Loaded, load, new_record, policy};
 use crate::outbox::{Entry, Save};
 use crate::phone::{Inner, Now, Phone};
-use crate::project::{self, project};
+use crate::project::{self, Here, project};
 use crate::store::bucket::BucketState;
 use crate::store::draft::{self, Draft};
 use crate::store::pending::{self, Pending, PendingState};
@@ -272,7 +273,7 @@ impl Inner {
             }
             return Ok(Saved { record, intent: None, warnings: Vec::new() });
         }
-        let warnings = judged(catalog, form, &loaded, &puts, kind, now)?;
+        let warnings = judged(tx, catalog, form, &loaded, &puts, kind, now)?;
         let grants = self.enrolment().grants;
         let home = match loaded.home() {
             Some(home) => home,
@@ -484,8 +485,27 @@ fn self_check(catalog: &Catalog, document: &Document, pending: &Pending, change:
     }
 }
 
+/// What rules are told of the other records of this phone.
+struct FactsHere<'a> {
+    tx: &'a Transaction<'a>,
+    own: Option<String>,
+    values: &'a Values,
+    now_ms: i64,
+}
+
+impl RuleFacts for FactsHere<'_> {
+    fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    fn fact(&self, name: &str) -> Value {
+        fact(name, self.own.as_deref(), self.values, &Here(self.tx))
+    }
+}
+
 /// What the catalog says of the record after the save: errors stop a form, warnings go with it.
 fn judged(
+    tx: &Transaction<'_>,
     catalog: &Catalog,
     form: &Collection,
     loaded: &Loaded,
@@ -505,7 +525,8 @@ fn judged(
     }
     let mut values = plain(&loaded.screen);
     values.extend(puts.iter().cloned());
-    let findings = form.check(&values, &NoFacts(now.wall_ms));
+    let own = loaded.settled.as_ref().map(|_| loaded.record.to_string());
+    let findings = form.check(&values, &FactsHere { tx, own, values: &values, now_ms: now.wall_ms });
     let (errors, warnings): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.level == Level::Error);
     if errors.is_empty() {
         Ok(warnings.into_iter().map(problem).collect())

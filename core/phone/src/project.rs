@@ -3,7 +3,7 @@
 use gridpass_core::bucket::{Bucket, BucketClass};
 use gridpass_core::catalog::{Catalog, Collection, Field, PickPart, Search, ended};
 use gridpass_core::id::{GridId, RecordId, UserId};
-use gridpass_core::projection::{self, Records};
+use gridpass_core::projection::{self, Linked, Records};
 use gridpass_core::record::{Shown, ShownValues, plain};
 use gridpass_core::{Value, Values};
 use rusqlite::Connection;
@@ -27,6 +27,17 @@ impl Records for Here<'_> {
         let row = view::get(self.0, record).ok()??;
         let shown = merge::shown(self.0, record).ok()??;
         Some((row.collection, plain(&shown)))
+    }
+}
+
+impl Linked for Here<'_> {
+    fn naming(&self, id: &str, key: &str) -> Vec<(String, Values)> {
+        let Ok(record) = id.parse() else { return Vec::new() };
+        // A warning that is not given is better than a save that fails.
+        let links = view::links_to(self.0, record).unwrap_or_default();
+        let sources = links.into_iter().filter(|(at, _)| at == key).map(|(_, source)| source);
+        let shown = |source| merge::shown(self.0, source).ok().flatten();
+        sources.filter_map(|source| Some((source.to_string(), plain(&shown(source)?)))).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything here is a pure function of values and of what a caller looks up, so a projection can always be made again.
 
 mod computed;
+mod facts;
 mod fold;
 mod pinyin;
 mod search;
@@ -17,6 +18,7 @@ use crate::Values;
 pub use computed::{
     DueInputs, DueReason, Verification, Visit, VisitState, last_answer, next_due, no_user_unit, verification,
 };
+pub use facts::{Linked, fact};
 pub use fold::{fold, same_name};
 pub use search::{Term, fts5_query, query_terms, search_text, search_tokens};
 pub use sort::{name_key, natural_key, place_key};

@@ -17,6 +17,14 @@ impl Records for Store {
     }
 }
 
+impl Linked for Store {
+    fn naming(&self, record: &str, key: &str) -> Vec<(String, Values)> {
+        let names = |values: &Values| values.get(key).and_then(Value::as_str) == Some(record);
+        let found = self.0.iter().filter(|(_, (_, values))| names(values));
+        found.map(|(id, (_, values))| (id.clone(), values.clone())).collect()
+    }
+}
+
 fn id(number: u32) -> String {
     format!("{number:032x}")
 }
@@ -341,4 +349,41 @@ fn the_earliest_reason_decides_when_a_visit_is_due() {
     let all = DueInputs { campaign_due: Some(50 * DAY), agreed_at: Some(50 * DAY), task_due: Some(50 * DAY), ..met };
     assert_eq!(due(all), (50, "task"));
     assert!(no_user_unit(&Values::new()) && !no_user_unit(&values(&[("user_name", "海尔物业".into())])));
+}
+
+#[test]
+fn facts_are_read_from_the_records_at_hand_and_are_nothing_without_them() {
+    let mut store = estate();
+    let home = |person: u32, household: u32, main: bool| {
+        let entries = [
+            ("person_id", id(person).into()),
+            ("household_id", id(household).into()),
+            ("house_id", id(5).into()),
+            ("main", main.into()),
+        ];
+        ("residence".to_owned(), values(&entries))
+    };
+    store.0.insert(id(20), home(6, 7, true));
+    store.0.insert(id(21), home(6, 9, true));
+    store.0.insert(id(22), home(6, 9, false));
+    let mut ended = home(6, 9, true);
+    ended.1.insert("end/date".into(), "2026-01-01".into());
+    store.0.insert(id(23), ended);
+    let of = |number: u32, name: &str| {
+        let (_, values) = store.record(&id(number)).unwrap();
+        fact(name, Some(&id(number)), &values, &store)
+    };
+    assert_eq!(of(2, "parent_level"), "area".into());
+    assert_eq!(of(5, "address_level"), "room".into());
+    assert_eq!(of(7, "head_lives_here"), true.into());
+    assert_eq!(of(20, "other_active_main"), Value::Int(1), "neither itself, nor a second home, nor one that ended");
+    assert_eq!(of(22, "other_active_main"), Value::Int(2));
+    assert_eq!(of(1, "parent_level"), Value::Null, "nothing is named");
+    assert_eq!(of(7, "a_fact_of_a_newer_catalog"), Value::Null);
+
+    let (_, household) = store.record(&id(7)).unwrap();
+    assert_eq!(fact("head_lives_here", None, &household, &store), Value::Null, "before it is saved nobody lives there");
+    let empty = Store::default();
+    assert_eq!(fact("head_lives_here", Some(&id(7)), &household, &empty), false.into());
+    assert_eq!(fact("address_level", Some(&id(5)), &values(&[("address_id", id(4).into())]), &empty), Value::Null);
 }
