@@ -9,12 +9,14 @@
 //! | [`codes`] | identity numbers, credit codes, divisions, coordinates | nothing |
 //! | [`catalog`] | definitions of collections, fields, code tables and rules | `codes` |
 //! | [`sync`] | the phone's side of a sync, without input or output | `record`, `wire` |
+//! | [`parameter`] | numbers that a district may set | nothing |
 //! | [`projection`] | titles, computed fields, sort keys, search text | `catalog`, `codes` |
 
 pub mod bucket;
 pub mod catalog;
 pub mod codes;
 pub mod id;
+pub mod parameter;
 pub mod projection;
 pub mod record;
 pub mod seal;

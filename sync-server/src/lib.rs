@@ -18,6 +18,7 @@ pub mod ingest;
 pub mod keys;
 pub mod log;
 pub mod office;
+pub mod parameters;
 pub mod publish;
 pub mod pull;
 pub mod restore;

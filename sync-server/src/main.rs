@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use gridpass_core::id::{DeviceId, GrantId, GridId, RecordId, UserId};
+use gridpass_core::parameter::Parameter;
 use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
 use gridpass_server::blobs;
@@ -71,6 +72,9 @@ enum Command {
     /// The collections, as files.
     #[command(subcommand)]
     Catalog(cli::catalog::CatalogCommand),
+    /// Numbers that the district sets and phones take up.
+    #[command(subcommand)]
+    Parameter(ParameterCommand),
     /// Copy database, keys and settings into a folder and verify the copy; the server may serve meanwhile.
     Backup(cli::backup::BackupArgs),
     /// Put a backup in place and verify it; no server may run.
@@ -124,6 +128,19 @@ enum GridCommand {
     Import {
         /// The CSV file or workbook.
         file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum ParameterCommand {
+    /// Every parameter with what holds, and from where to where it may be set.
+    List,
+    /// Set a parameter.
+    Set {
+        /// Its name.
+        name: String,
+        /// A whole number.
+        value: i64,
     },
 }
 
@@ -225,6 +242,14 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             true => say!("{device} revoked"),
             false => return Err("device: no phone of this id, or revoked before; nothing was changed".into()),
         },
+        Command::Parameter(ParameterCommand::List) => {
+            let set = app.parameters()?;
+            for parameter in Parameter::ALL {
+                let Parameter { name, min, max, .. } = parameter;
+                say!("{name} = {} ({min} to {max})", parameter.of(Some(&set)));
+            }
+        }
+        Command::Parameter(ParameterCommand::Set { name, value }) => app.set_parameter(&name, value)?,
         Command::Catalog(command) => cli::catalog::run(&app, command)?,
         Command::Backup(args) => cli::backup::run_backup(&app, &cli.data, &args)?,
         Command::Restore(_) => {} // before the database is opened

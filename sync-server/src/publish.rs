@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::catalogs::Catalogs;
 use crate::db::{DbError, Principal};
 use crate::ingest::plain_head;
-use crate::log::{Audit, Commit, Files, Outcome, RecordWrite, Write};
+use crate::log::{Audit, Base, Commit, Files, Outcome, RecordWrite, Write};
 
 /// The collection whose records are the published versions of the catalog.
 pub const CATALOG: &str = "catalog";
@@ -155,36 +155,39 @@ impl App {
             source.files.iter().map(|(name, text)| (key_of(name), one(text.as_str().into()))).collect();
         shown.insert("version".into(), one(i64::from(source.version).into()));
         let record = RecordId::derived(CATALOG, &[&source.version.to_be_bytes()]);
-        let commit = Commit {
-            write: Write::Record(Box::new(RecordWrite {
-                record,
-                collection: CATALOG.into(),
-                generation: 0,
-                fmt: FMT_PLAIN,
-                base: None,
-                changes: Vec::new(),
-                heads: vec![plain_head(&shown)],
-                shown,
-                home: Bucket::District,
-                also: Vec::new(),
-                names: Vec::new(),
-                tickets: Vec::new(),
-                decided: Vec::new(),
-                files: Files::default(),
-            })),
-            audit: Audit {
-                action: "catalog_published",
-                object: Some(record.0.to_vec()),
-                detail: serde_json::json!({ "version": source.version }).to_string(),
-                ..Audit::default()
-            },
+        let audit = Audit {
+            action: "catalog_published",
+            object: Some(record.0.to_vec()),
+            detail: serde_json::json!({ "version": source.version }).to_string(),
+            ..Audit::default()
         };
+        let commit = Commit { write: Write::Record(Box::new(plain_write(record, CATALOG, None, shown))), audit };
         let outcomes = self.db.commit(self.now_ms(), vec![commit])?;
         if outcomes.contains(&Outcome::Stale) {
             return Err(PublishError::Overtaken(source.version));
         }
         self.advanced(&outcomes);
         self.load_catalogs()
+    }
+}
+
+/// The write of a record of plain values in the district's bucket.
+pub(crate) fn plain_write(record: RecordId, collection: &str, base: Option<Base>, shown: ShownValues) -> RecordWrite {
+    RecordWrite {
+        record,
+        collection: collection.into(),
+        generation: 0,
+        fmt: FMT_PLAIN,
+        base,
+        changes: Vec::new(),
+        heads: vec![plain_head(&shown)],
+        shown,
+        home: Bucket::District,
+        also: Vec::new(),
+        names: Vec::new(),
+        tickets: Vec::new(),
+        decided: Vec::new(),
+        files: Files::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use gridpass_core::codes::date::Date;
 use gridpass_core::id::RecordId;
+use gridpass_core::parameter::Parameter;
 use gridpass_core::projection::{DueInputs, Visit, VisitState, next_due};
 use gridpass_core::record::plain;
 use rusqlite::Connection;
@@ -11,9 +12,6 @@ use crate::merge;
 use crate::phone::Phone;
 use crate::store::view::{self, Select};
 use crate::store::{self, settled};
-
-/// Days between visits until the district says otherwise (`visit_interval_days`).
-const INTERVAL_DAYS: i64 = 90;
 
 /// A household with the day of its next visit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +41,8 @@ impl Phone {
                 limit: u32::MAX,
                 ..Select::default()
             };
+            let district = merge::shown(db, Parameter::record())?;
+            let interval_days = Parameter::VISIT_INTERVAL_DAYS.of(district.as_ref());
             let mut due = Vec::new();
             for row in view::select(db, &households)? {
                 let visits = visits_of(db, row.record)?;
@@ -54,7 +54,7 @@ impl Phone {
                 let inputs = DueInputs {
                     last_met: state.last_met,
                     known_since,
-                    interval_days: INTERVAL_DAYS,
+                    interval_days,
                     agreed_at: state.retry_at,
                     ..DueInputs::default()
                 };

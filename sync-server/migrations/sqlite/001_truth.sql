@@ -6,12 +6,6 @@ CREATE TABLE meta (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Limits and policies that phones must know, by name.
-CREATE TABLE district (
-    key TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-
 -- Organisation. Everything is dated: a row counts from valid_from until valid_to.
 
 CREATE TABLE unit (

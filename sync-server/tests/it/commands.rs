@@ -79,3 +79,21 @@ fn a_backup_is_made_and_restored_by_command() {
     assert!(gridpass(&elsewhere, &["verify"]).status.success());
     assert_eq!(Server::open(&elsewhere).app.keys.tls_pin, pin);
 }
+
+#[test]
+fn a_parameter_is_listed_set_and_refused_with_its_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::open(&data);
+    let list = || told(&gridpass(&data, &["parameter", "list"]));
+    assert_eq!(list(), "visit_interval_days = 90 (1 to 3650)\n");
+    for value in ["30", "60", "60"] {
+        assert!(gridpass(&data, &["parameter", "set", "visit_interval_days", value]).status.success());
+    }
+    assert_eq!(list(), "visit_interval_days = 60 (1 to 3650)\n");
+    let refused = gridpass(&data, &["parameter", "set", "visit_interval_days", "0"]);
+    assert!(told(&refused).contains("value: must be a whole number from 1 to 3650"), "{}", told(&refused));
+    let refused = gridpass(&data, &["parameter", "set", "visit_days", "7"]);
+    assert!(told(&refused).contains("name: no parameter is called so"), "{}", told(&refused));
+    assert_eq!(server.faults(), []);
+}
