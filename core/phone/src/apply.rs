@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::merge::load;
 use crate::outbox::Entry;
 use crate::phone::{CATALOG, Inner, Now};
-use crate::project::{project, project_settled};
+use crate::project::{index, leave_search_for_later, project, project_settled};
 use crate::store::bucket::{BucketState, HeldBucket};
 use crate::store::pending::{self, Pending, PendingState};
 use crate::store::settled::{self, Settled};
@@ -28,6 +28,8 @@ use crate::verdicts::refresh;
 
 /// How long own changes are kept at least after they settled, in milliseconds.
 pub(crate) const KEEP_MS: i64 = 30 * 86_400_000;
+/// How many rows get their search text in one transaction.
+const INDEXED_AT_ONCE: u32 = 1000;
 /// How often a sync starts a bucket again because its checksum differs.
 const MAX_RESTARTS: u32 = 2;
 
@@ -43,11 +45,14 @@ struct Taken {
     /// Whether the database turned out to be a copy.
     forked: bool,
     catalog: bool,
+    /// The number of the last row that gets its search text at once.
+    searchable_to: i64,
 }
 
 impl Taken {
     fn look_out(tx: &Transaction<'_>) -> store::Result<Self> {
-        Ok(Self { any_pending: pending::is_any(tx)?, refused: quarantine::refused(tx)?, ..Self::default() })
+        let (any_pending, refused) = (pending::is_any(tx)?, quarantine::refused(tx)?);
+        Ok(Self { any_pending, refused, searchable_to: i64::MAX, ..Self::default() })
     }
 
     /// Whether work is pending on the record.
@@ -92,7 +97,8 @@ impl Inner {
         let now = self.now()?;
         let catalog = self.catalog();
         let (new_catalog, more) = self.store.write(|tx| {
-            let mut taken = Taken::look_out(tx)?;
+            let searchable_to = leave_search_for_later(tx)?;
+            let mut taken = Taken { searchable_to, ..Taken::look_out(tx)? };
             for (bucket, hash, bytes) in packs {
                 let pack =
                     wire::unpack(&bytes, PULL_ANSWER).map_err(|_| ApiError::bug("a pack that cannot be read"))?;
@@ -105,6 +111,15 @@ impl Inner {
             self.renew_catalog()?;
         }
         Ok(more)
+    }
+
+    /// Makes the search text of some of the rows that packs brought, in one transaction; says whether others are left.
+    pub(crate) fn index(&self) -> store::Result<bool> {
+        if self.store.read(|db| meta::get::<i64>(db, meta::SEARCHABLE_TO))?.is_none() {
+            return Ok(false);
+        }
+        let catalog = self.catalog();
+        self.store.write(|tx| index(tx, &catalog, INDEXED_AT_ONCE))
     }
 
     fn take_pack(
@@ -205,7 +220,7 @@ impl Inner {
             held.state = BucketState::Open;
         }
         bucket::put(tx, &held)?;
-        let mut taken = Taken::default();
+        let mut taken = Taken::look_out(tx)?;
         settle(tx, now, &held, &mut taken)?;
         self.finish_taking(tx, &self.catalog(), &mut taken)
     }
@@ -324,7 +339,7 @@ impl Inner {
             taken.touched.insert(record);
         }
         if !is_pending {
-            return project_settled(tx, catalog, record, &settled.collection, &settled.shown);
+            return project_settled(tx, catalog, record, &settled.collection, &settled.shown, taken.searchable_to);
         }
         taken.touched.insert(record);
         self.look_for_fork(tx, &pending::of_record(tx, record)?, &touched.changes, taken)

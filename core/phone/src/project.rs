@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::merge::{self, Loaded};
 use crate::store::view::{self, APPROVED, Projected, RETURNED, ViewRow};
-use crate::store::{Result, bucket};
+use crate::store::{Result, bucket, meta};
 
 /// The key of a supervisor's word about the whole record.
 const MARK: &str = "s/r/";
@@ -35,19 +35,49 @@ pub(crate) fn project(db: &Connection, catalog: &Catalog, loaded: &Loaded) -> Re
     let here = loaded.settled.is_none() || bucket::is_member(db, loaded.record)?;
     let shown = if loaded.pending.is_empty() { None } else { Some(&loaded.screen) };
     let record = Projection { record: loaded.record, collection: &loaded.collection, screen: &loaded.screen };
-    record.write(db, catalog, shown, !here, Way { left: MAX_DEPTH, aliased: false })
+    record.write(db, catalog, shown, !here, Way { left: MAX_DEPTH, aliased: false, searchable_to: i64::MAX })
 }
 
-/// Makes the rows of a record as the server has it.
+/// Makes the rows of a record as the server has it; rows with a number after `searchable_to` get their search text from
+/// [`index`].
 pub(crate) fn project_settled(
     db: &Connection,
     catalog: &Catalog,
     record: RecordId,
     collection: &str,
     screen: &ShownValues,
+    searchable_to: i64,
 ) -> Result<()> {
-    let way = Way { left: MAX_DEPTH, aliased: false };
+    let way = Way { left: MAX_DEPTH, aliased: false, searchable_to };
     Projection { record, collection, screen }.write(db, catalog, None, false, way)
+}
+
+/// The number after which rows may be written without their search text from now on, until [`index`] has made it.
+pub(crate) fn leave_search_for_later(db: &Connection) -> Result<i64> {
+    if let Some(number) = meta::get(db, meta::SEARCHABLE_TO)? {
+        return Ok(number);
+    }
+    let number = view::last(db)?;
+    meta::put(db, meta::SEARCHABLE_TO, &number)?;
+    Ok(number)
+}
+
+/// Makes the search text of the next rows that were left without, at most so many; says whether others are left.
+pub(crate) fn index(db: &Connection, catalog: &Catalog, limit: u32) -> Result<bool> {
+    let Some(number) = meta::get(db, meta::SEARCHABLE_TO)? else { return Ok(false) };
+    let rows = view::after(db, number, limit)?;
+    for (number, row) in &rows {
+        let form = catalog.collection(&row.collection).filter(|_| !row.hidden);
+        // One that was edited since has its text already.
+        view::remove_search(db, *number)?;
+        if let (Some(form), Some(screen)) = (form, merge::shown(db, row.record)?) {
+            view::put_search(db, *number, &projection::search_text(catalog, form, &plain(&screen), &Here(db)))?;
+        }
+    }
+    match rows.last().filter(|_| rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX)) {
+        Some((number, _)) => meta::put(db, meta::SEARCHABLE_TO, number).map(|()| true),
+        None => meta::remove(db, meta::SEARCHABLE_TO).map(|()| false),
+    }
 }
 
 /// How a change goes down to the records that hang on a record.
@@ -57,6 +87,8 @@ struct Way {
     left: usize,
     /// Whether a place above has other names, by which the places that are part of it are found too.
     aliased: bool,
+    /// The number of the last row that gets its search text now.
+    searchable_to: i64,
 }
 
 struct Projection<'a> {
@@ -92,15 +124,19 @@ impl Projection<'_> {
             conflicts: u32::try_from(conflicts).unwrap_or(u32::MAX),
             review: review(&values),
         };
-        let search = form.map_or_else(String::new, |form| projection::search_text(catalog, form, &values, &records));
         let old = view::get_numbered(db, self.record)?;
         let known = old.as_ref().map(|(number, _)| *number);
         let aliased =
             way.aliased || form.is_some_and(|form| has_aliases(form, &values)) || self.had_aliases(db, form)?;
-        view::put(db, &Projected { row: &row, known, shown: stored, links: &links(&values), search: &search })?;
+        let number = view::put(db, &Projected { row: &row, known, shown: stored, links: &links(&values) })?;
+        if let Some(form) = form.filter(|_| !hidden && number <= way.searchable_to) {
+            view::put_search(db, number, &projection::search_text(catalog, form, &values, &records))?;
+        }
         let renamed = old.is_none_or(|(_, old)| (old.title, old.short) != (row.title, row.short));
         match way.left.checked_sub(1) {
-            Some(left) if renamed || aliased => self.write_dependents(db, catalog, renamed, Way { left, aliased }),
+            Some(left) if renamed || aliased => {
+                self.write_dependents(db, catalog, renamed, Way { left, aliased, ..way })
+            }
             _ => Ok(()),
         }
     }

@@ -63,6 +63,10 @@ impl Phone {
         inner.store.write(|tx| pending::move_all(tx, PendingState::Waits, PendingState::Queued).map(|_| ()))?;
         inner.restarts.store(0, Ordering::Release);
         inner.begin_sending();
+        // What a killed app left of its packs is found without a network too.
+        while inner.index()? {
+            tokio::task::yield_now().await;
+        }
         let mut event = Event::Begin;
         let mut code = String::new();
         loop {
@@ -72,6 +76,7 @@ impl Phone {
                 Effect::Push => inner.push().await,
                 Effect::Pull => inner.pull().await,
                 Effect::FetchPack => inner.fetch_pack().await,
+                Effect::Index => inner.index_some().await,
                 Effect::Reauthor => inner.reauthor().map_err(|error| inner.stopped(&error)),
                 Effect::SendFile => inner.send_file().await,
                 Effect::Finish(finish) => {
@@ -306,6 +311,13 @@ impl Inner {
             self.authenticate().await?;
         }
         Ok(event)
+    }
+
+    async fn index_some(&self) -> Result<Event, Stop> {
+        let more = self.index().map_err(|error| self.stopped(&error))?;
+        // Whoever runs the sync may look after something else, or give it up, between two transactions.
+        tokio::task::yield_now().await;
+        Ok(Event::Indexed { more })
     }
 
     /// Fetches the packs that are next and stores them together. The first of all buckets come one by one, so that there
