@@ -146,8 +146,10 @@ pub fn count_after(db: &Connection, number: i64) -> Result<u32> {
 /// Forgets the rows of a record.
 pub fn delete(db: &Connection, record: RecordId) -> Result<()> {
     let record = record.as_bytes().as_slice();
-    db.prepare_cached("DELETE FROM search WHERE rowid IN (SELECT id FROM view WHERE record = ?1)")?
-        .execute([record])?;
+    let mut statement = db.prepare_cached("SELECT id FROM view WHERE record = ?1")?;
+    if let Some(number) = statement.query_row([record], |row| row.get(0)).optional()? {
+        remove_search(db, number)?;
+    }
     db.prepare_cached("DELETE FROM link WHERE source = ?1")?.execute([record])?;
     db.prepare_cached("DELETE FROM view WHERE record = ?1")?.execute([record])?;
     Ok(())
