@@ -186,7 +186,7 @@ CREATE TABLE view (
 ) STRICT;
 
 CREATE INDEX view_list ON view (collection, hidden, sort, record);
-CREATE INDEX view_parent ON view (parent, collection, sort, record);
+CREATE INDEX view_parent ON view (parent, collection, sort, record) WHERE parent IS NOT NULL;
 
 CREATE TABLE link (
     source BLOB NOT NULL,

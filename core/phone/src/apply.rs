@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SendError, SyncSender};
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::catalog::Catalog;
@@ -9,7 +10,7 @@ use gridpass_core::id::{BlobHash, GridId, IntentId, RecordId};
 use gridpass_core::record::{self, Built};
 use gridpass_core::sync::Event;
 use gridpass_core::wire::{
-    self, BucketPage, ChangeRow, Cursor, Granted, Pack, PullAnswer, PullRequest, RowKind, Touched,
+    self, BucketPage, ChangeRow, Cursor, Granted, PullAnswer, PullRequest, RowKind, Touched, WireError,
 };
 use rusqlite::Transaction;
 
@@ -18,7 +19,7 @@ use crate::error::ApiError;
 use crate::merge::load;
 use crate::outbox::Entry;
 use crate::phone::{CATALOG, Inner, Now};
-use crate::project::{project, project_settled};
+use crate::project::{index, leave_search_for_later, project, project_settled};
 use crate::store::bucket::{BucketState, HeldBucket};
 use crate::store::pending::{self, Pending, PendingState};
 use crate::store::settled::{self, Settled};
@@ -28,6 +29,10 @@ use crate::verdicts::refresh;
 
 /// How long own changes are kept at least after they settled, in milliseconds.
 pub(crate) const KEEP_MS: i64 = 30 * 86_400_000;
+/// How many records of a pack are unpacked ahead of those that are being stored.
+const PART: usize = 50;
+/// How many rows get their search text in one transaction.
+const INDEXED_AT_ONCE: u32 = 1000;
 /// How often a sync starts a bucket again because its checksum differs.
 const MAX_RESTARTS: u32 = 2;
 
@@ -43,11 +48,22 @@ struct Taken {
     /// Whether the database turned out to be a copy.
     forked: bool,
     catalog: bool,
+    /// The number of the last row that gets its search text at once.
+    searchable_to: i64,
+}
+
+/// Some records of a pack, in its order.
+struct Part {
+    bucket: Bucket,
+    records: Vec<Touched>,
+    /// The pack's name, with its last records.
+    ends: Option<BlobHash>,
 }
 
 impl Taken {
     fn look_out(tx: &Transaction<'_>) -> store::Result<Self> {
-        Ok(Self { any_pending: pending::is_any(tx)?, refused: quarantine::refused(tx)?, ..Self::default() })
+        let (any_pending, refused) = (pending::is_any(tx)?, quarantine::refused(tx)?);
+        Ok(Self { any_pending, refused, searchable_to: i64::MAX, ..Self::default() })
     }
 
     /// Whether work is pending on the record.
@@ -86,20 +102,25 @@ impl Inner {
         Ok(Event::Pulled { progress, more, packs, next_sync_after_ms })
     }
 
-    /// Stores packs, each with its bucket, name and bytes, in one transaction; says whether others are missing. They are
-    /// unpacked one after the other, so that one at a time takes memory.
+    /// Stores packs, each with its bucket, name and bytes, in one transaction; says whether others are missing. Without
+    /// power the packs are missing again, so the disk is not waited for.
     pub(crate) fn take_packs(&self, packs: Vec<(Bucket, BlobHash, Vec<u8>)>) -> store::Result<bool> {
         let now = self.now()?;
         let catalog = self.catalog();
-        let (new_catalog, more) = self.store.write(|tx| {
-            let mut taken = Taken::look_out(tx)?;
-            for (bucket, hash, bytes) in packs {
-                let pack =
-                    wire::unpack(&bytes, PULL_ANSWER).map_err(|_| ApiError::bug("a pack that cannot be read"))?;
-                self.take_pack(tx, now, &catalog, (&bucket, &hash), &pack, &mut taken)?;
-            }
-            self.finish_taking(tx, &catalog, &mut taken)?;
-            Ok((taken.catalog, bucket::is_pack_missing(tx)?))
+        let (new_catalog, more) = std::thread::scope(|scope| {
+            // While records are stored, the next are unpacked, few at a time: a whole pack would take much memory.
+            let (sender, unpacked) = std::sync::mpsc::sync_channel(1);
+            scope.spawn(move || packs.into_iter().try_for_each(|pack| unpack(pack, &sender)));
+            self.store.write_unhurried(|tx| {
+                let searchable_to = leave_search_for_later(tx)?;
+                let mut taken = Taken { searchable_to, ..Taken::look_out(tx)? };
+                for part in unpacked {
+                    let part = part.map_err(|_| ApiError::bug("a pack that cannot be read"))?;
+                    self.take_part(tx, now, &catalog, part, &mut taken)?;
+                }
+                self.finish_taking(tx, &catalog, &mut taken)?;
+                Ok((taken.catalog, bucket::is_pack_missing(tx)?))
+            })
         })?;
         if new_catalog {
             self.renew_catalog()?;
@@ -107,22 +128,33 @@ impl Inner {
         Ok(more)
     }
 
-    fn take_pack(
+    /// Makes the search text of some of the rows that packs brought, in one transaction; says whether others are left.
+    pub(crate) fn index(&self) -> store::Result<bool> {
+        if self.store.read(|db| meta::get::<i64>(db, meta::SEARCHABLE_TO))?.is_none() {
+            return Ok(false);
+        }
+        let catalog = self.catalog();
+        self.store.write_unhurried(|tx| index(tx, &catalog, INDEXED_AT_ONCE))
+    }
+
+    fn take_part(
         &self,
         tx: &Transaction<'_>,
         now: Now,
         catalog: &Catalog,
-        (bucket, hash): (&Bucket, &BlobHash),
-        pack: &Pack,
+        part: Part,
         taken: &mut Taken,
     ) -> store::Result<()> {
-        let Some(mut held) = bucket::get(tx, bucket)?.filter(|_| pack.bucket == *bucket) else {
-            return bucket::pack_done(tx, bucket, hash);
-        };
-        for touched in &pack.records {
-            self.take_record(tx, catalog, Some(&held), RowKind::PUT, touched, taken)?;
+        let bucket = &part.bucket;
+        let held = bucket::get(tx, bucket)?;
+        for touched in part.records {
+            if let Some(held) = &held {
+                self.take_record(tx, catalog, Some(held), RowKind::PUT, touched, taken)?;
+            }
         }
-        bucket::pack_done(tx, bucket, hash)?;
+        let Some(hash) = part.ends else { return Ok(()) };
+        bucket::pack_done(tx, bucket, &hash)?;
+        let Some(mut held) = held else { return Ok(()) };
         if held.state == BucketState::Loading && bucket::missing_packs(tx, bucket)? == 0 {
             (held.state, held.unchecked) = (BucketState::Open, true);
             bucket::put(tx, &held)?;
@@ -205,7 +237,7 @@ impl Inner {
             held.state = BucketState::Open;
         }
         bucket::put(tx, &held)?;
-        let mut taken = Taken::default();
+        let mut taken = Taken::look_out(tx)?;
         settle(tx, now, &held, &mut taken)?;
         self.finish_taking(tx, &self.catalog(), &mut taken)
     }
@@ -229,7 +261,7 @@ impl Inner {
         for row in rows {
             match (&row.touched, row.kind) {
                 (Some(touched), kind) if kind != RowKind::REMOVE => {
-                    self.take_record(tx, catalog, Some(&held), kind, touched, &mut taken)?;
+                    self.take_record(tx, catalog, Some(&held), kind, touched.clone(), &mut taken)?;
                 }
                 _ => {
                     bucket::remove_member(tx, &held.bucket, row.record)?;
@@ -272,7 +304,7 @@ impl Inner {
         let mut taken = Taken::look_out(tx)?;
         for touched in answer.whole.as_deref().unwrap_or_default() {
             if bucket::is_member(tx, touched.record)? {
-                self.take_record(tx, catalog, None, RowKind::PUT, touched, &mut taken)?;
+                self.take_record(tx, catalog, None, RowKind::PUT, touched.clone(), &mut taken)?;
             }
         }
         for record in &request.whole {
@@ -288,22 +320,35 @@ impl Inner {
         catalog: &Catalog,
         held: Option<&HeldBucket>,
         kind: RowKind,
-        touched: &Touched,
+        touched: Touched,
         taken: &mut Taken,
     ) -> store::Result<()> {
         let record = touched.record;
         let old = settled::get(tx, record)?;
         let is_pending = taken.is_pending(tx, record)?;
         let is_new = old.is_none() && !is_pending;
+        for row in touched.changes.iter().filter(|row| taken.refused.contains(&row.intent)) {
+            quarantine::arrived(tx, row.intent)?;
+            taken.touched.insert(record);
+        }
+        if is_pending {
+            taken.touched.insert(record);
+            self.look_for_fork(tx, &pending::of_record(tx, record)?, &touched.changes, taken)?;
+        }
         let epoch = match held {
             Some(held) => held.cursor.epoch,
             None => old.as_ref().map_or(0, |old| old.epoch),
         };
-        let ours_is_newer = old.as_ref().is_some_and(|old| is_newer(old, touched, epoch));
+        let ours_is_newer = old.as_ref().is_some_and(|old| is_newer(old, &touched, epoch));
+        let looks_the_same = |old: &Settled| old.collection == touched.collection && old.shown == touched.values;
+        let is_on_screen = match old.as_ref().is_some_and(looks_the_same) && !is_pending {
+            true => view::get(tx, record)?.is_some_and(|row| !row.hidden),
+            false => false,
+        };
         let settled = match old {
             Some(old) if ours_is_newer => old,
             old => {
-                let settled = merged(old.as_ref(), kind, touched, epoch);
+                let settled = merged(old, kind, touched, epoch);
                 settled::put(tx, &settled)?;
                 if settled.is_document() && !settled.heads.iter().all(|head| settled.contains(head)) {
                     settled::want(tx, record)?;
@@ -319,15 +364,10 @@ impl Inner {
             bucket::add_member(tx, &held.bucket, record, sum, held.load)?;
         }
         taken.catalog |= settled.collection == CATALOG;
-        for row in touched.changes.iter().filter(|row| taken.refused.contains(&row.intent)) {
-            quarantine::arrived(tx, row.intent)?;
-            taken.touched.insert(record);
+        match is_pending || is_on_screen {
+            true => Ok(()),
+            false => project_settled(tx, catalog, settled, taken.searchable_to),
         }
-        if !is_pending {
-            return project_settled(tx, catalog, record, &settled.collection, &settled.shown);
-        }
-        taken.touched.insert(record);
-        self.look_for_fork(tx, &pending::of_record(tx, record)?, &touched.changes, taken)
     }
 
     /// An own place in the own count that another change took: the database was copied.
@@ -363,15 +403,19 @@ impl Inner {
             self.new_actor(tx)?;
         }
         for record in std::mem::take(&mut taken.touched) {
-            if let Some(loaded) = load(tx, record)? {
-                for pending in &loaded.pending {
-                    let waits = !matches!(pending.state, PendingState::Accepted | PendingState::Fallen);
-                    if waits && loaded.fallen.contains(&pending.place) {
-                        pending::add(tx, &Pending { state: PendingState::Fallen, ..pending.clone() })?;
-                    }
+            let loaded = if pending::is_on(tx, record)? { load(tx, record)? } else { None };
+            let Some(loaded) = loaded else {
+                refresh(tx, catalog, record)?;
+                continue;
+            };
+            for pending in &loaded.pending {
+                let waits = !matches!(pending.state, PendingState::Accepted | PendingState::Fallen);
+                if waits && loaded.fallen.contains(&pending.place) {
+                    pending::add(tx, &Pending { state: PendingState::Fallen, ..pending.clone() })?;
                 }
             }
-            refresh(tx, catalog, record)?;
+            // What does not stand is laid over what does, whatever its state says: there is nothing to load again.
+            project(tx, catalog, &loaded)?;
         }
         Ok(())
     }
@@ -436,6 +480,28 @@ impl Inner {
     }
 }
 
+/// Unpacks a pack and hands its records on in parts; records of another bucket than the pack was asked for are left out.
+/// An error is that nobody takes more.
+fn unpack(
+    (bucket, hash, bytes): (Bucket, BlobHash, Vec<u8>),
+    parts: &SyncSender<Result<Part, WireError>>,
+) -> Result<(), SendError<Result<Part, WireError>>> {
+    let mut records = Vec::with_capacity(PART);
+    let mut sent = Ok(());
+    let read = wire::each_of_pack(&bytes, PULL_ANSWER, |of, touched| {
+        if of == bucket {
+            records.push(touched);
+        }
+        if records.len() >= PART {
+            let records = std::mem::replace(&mut records, Vec::with_capacity(PART));
+            sent = parts.send(Ok(Part { bucket, records, ends: None }));
+        }
+        sent.is_ok()
+    });
+    sent?;
+    parts.send(read.map(|()| Part { bucket, records, ends: Some(hash) }))
+}
+
 /// Whether the phone has the record as it stood later: a pack may be older than what another bucket brought.
 fn is_newer(old: &Settled, touched: &Touched, epoch: u64) -> bool {
     let known =
@@ -443,25 +509,25 @@ fn is_newer(old: &Settled, touched: &Touched, epoch: u64) -> bool {
     old.epoch == epoch && (old.generation > touched.generation || (old.generation == touched.generation && known()))
 }
 
-fn merged(old: Option<&Settled>, kind: RowKind, touched: &Touched, epoch: u64) -> Settled {
-    let mut changes = touched.changes.clone();
+fn merged(old: Option<Settled>, kind: RowKind, touched: Touched, epoch: u64) -> Settled {
+    let mut changes = touched.changes;
     let goes_on =
-        |old: &&Settled| old.generation == touched.generation && (old.epoch == epoch || kind == RowKind::CHANGE);
+        |old: &Settled| old.generation == touched.generation && (old.epoch == epoch || kind == RowKind::CHANGE);
     if let Some(old) = old.filter(goes_on) {
         let told: BTreeSet<_> = changes.iter().map(|row| row.hash).collect();
-        let mut all: Vec<_> = old.changes.iter().filter(|row| !told.contains(&row.hash)).cloned().collect();
+        let mut all: Vec<_> = old.changes.into_iter().filter(|row| !told.contains(&row.hash)).collect();
         all.append(&mut changes);
         changes = all;
     }
     Settled {
         record: touched.record,
-        collection: touched.collection.clone(),
+        collection: touched.collection,
         generation: touched.generation,
         fmt: touched.fmt,
         home: touched.home,
         epoch,
-        heads: touched.heads.clone(),
-        shown: touched.values.clone(),
+        heads: touched.heads,
+        shown: touched.values,
         changes,
     }
 }

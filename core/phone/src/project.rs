@@ -4,13 +4,14 @@ use gridpass_core::bucket::{Bucket, BucketClass};
 use gridpass_core::catalog::{Catalog, Collection, Field, PickPart, Search, ended};
 use gridpass_core::id::{GridId, RecordId, UserId};
 use gridpass_core::projection::{self, Linked, Records};
-use gridpass_core::record::{Shown, ShownValues, plain};
+use gridpass_core::record::{ShownValues, into_plain, plain};
 use gridpass_core::{Value, Values};
 use rusqlite::Connection;
 
 use crate::merge::{self, Loaded};
+use crate::store::settled::Settled;
 use crate::store::view::{self, APPROVED, Projected, RETURNED, ViewRow};
-use crate::store::{Result, bucket};
+use crate::store::{Result, bucket, meta};
 
 /// The key of a supervisor's word about the whole record.
 const MARK: &str = "s/r/";
@@ -45,20 +46,46 @@ impl Linked for Here<'_> {
 pub(crate) fn project(db: &Connection, catalog: &Catalog, loaded: &Loaded) -> Result<()> {
     let here = loaded.settled.is_none() || bucket::is_member(db, loaded.record)?;
     let shown = if loaded.pending.is_empty() { None } else { Some(&loaded.screen) };
-    let record = Projection { record: loaded.record, collection: &loaded.collection, screen: &loaded.screen };
-    record.write(db, catalog, shown, !here, Way { left: MAX_DEPTH, aliased: false })
+    let record = Projection::of(loaded.record, &loaded.collection, &loaded.screen);
+    record.write(db, catalog, shown, !here, Way { left: MAX_DEPTH, aliased: false, searchable_to: i64::MAX })
 }
 
-/// Makes the rows of a record as the server has it.
-pub(crate) fn project_settled(
-    db: &Connection,
-    catalog: &Catalog,
-    record: RecordId,
-    collection: &str,
-    screen: &ShownValues,
-) -> Result<()> {
-    let way = Way { left: MAX_DEPTH, aliased: false };
-    Projection { record, collection, screen }.write(db, catalog, None, false, way)
+/// Makes the rows of a record as the server has it; rows with a number after `searchable_to` get their search text from
+/// [`index`].
+pub(crate) fn project_settled(db: &Connection, catalog: &Catalog, settled: Settled, searchable_to: i64) -> Result<()> {
+    let way = Way { left: MAX_DEPTH, aliased: false, searchable_to };
+    let conflicts = conflicts(&settled.shown);
+    let values = into_plain(settled.shown);
+    Projection { record: settled.record, collection: &settled.collection, conflicts, values }
+        .write(db, catalog, None, false, way)
+}
+
+/// The number after which rows may be written without their search text from now on, until [`index`] has made it.
+pub(crate) fn leave_search_for_later(db: &Connection) -> Result<i64> {
+    if let Some(number) = meta::get(db, meta::SEARCHABLE_TO)? {
+        return Ok(number);
+    }
+    let number = view::last(db)?;
+    meta::put(db, meta::SEARCHABLE_TO, &number)?;
+    Ok(number)
+}
+
+/// Makes the search text of the next rows that were left without, at most so many; says whether others are left.
+pub(crate) fn index(db: &Connection, catalog: &Catalog, limit: u32) -> Result<bool> {
+    let Some(number) = meta::get(db, meta::SEARCHABLE_TO)? else { return Ok(false) };
+    let rows = view::after(db, number, limit)?;
+    for (number, row) in &rows {
+        let form = catalog.collection(&row.collection).filter(|_| !row.hidden);
+        // One that was edited since has its text already.
+        view::remove_search(db, *number)?;
+        if let (Some(form), Some(screen)) = (form, merge::shown(db, row.record)?) {
+            view::put_search(db, *number, &projection::search_text(catalog, form, &plain(&screen), &Here(db)))?;
+        }
+    }
+    match rows.last().filter(|_| rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX)) {
+        Some((number, _)) => meta::put(db, meta::SEARCHABLE_TO, number).map(|()| true),
+        None => meta::remove(db, meta::SEARCHABLE_TO).map(|()| false),
+    }
 }
 
 /// How a change goes down to the records that hang on a record.
@@ -68,15 +95,22 @@ struct Way {
     left: usize,
     /// Whether a place above has other names, by which the places that are part of it are found too.
     aliased: bool,
+    /// The number of the last row that gets its search text now.
+    searchable_to: i64,
 }
 
 struct Projection<'a> {
     record: RecordId,
     collection: &'a str,
-    screen: &'a ShownValues,
+    conflicts: usize,
+    values: Values,
 }
 
-impl Projection<'_> {
+impl<'a> Projection<'a> {
+    fn of(record: RecordId, collection: &'a str, screen: &ShownValues) -> Self {
+        Self { record, collection, conflicts: conflicts(screen), values: plain(screen) }
+    }
+
     fn write(
         &self,
         db: &Connection,
@@ -85,33 +119,37 @@ impl Projection<'_> {
         hidden: bool,
         way: Way,
     ) -> Result<()> {
-        let values = plain(self.screen);
+        let values = &self.values;
         let form = catalog.collection(self.collection);
         let records = Here(db);
-        let title = form.map_or_else(String::new, |form| projection::title(catalog, form, &values, &records).zh);
-        let short = form.map_or_else(String::new, |form| projection::short_title(catalog, form, &values, &records).zh);
-        let conflicts = self.screen.values().filter(|shown| Shown::is_conflict(shown)).count();
+        let title = form.map_or_else(String::new, |form| projection::title(catalog, form, values, &records).zh);
+        let short = form.map_or_else(String::new, |form| projection::short_title(catalog, form, values, &records).zh);
         let row = ViewRow {
             record: self.record,
             collection: self.collection.to_owned(),
-            sort: form.map_or_else(String::new, |form| sort_key(form, &values, &title, &records)),
+            sort: form.map_or_else(String::new, |form| sort_key(form, values, &title, &records)),
             short,
             title,
             parent: form.and_then(|form| form.parent.as_ref()).and_then(|key| reference(values.get(key)?)),
-            ended: ended(&values),
+            ended: ended(values),
             hidden,
-            conflicts: u32::try_from(conflicts).unwrap_or(u32::MAX),
-            review: review(&values),
+            conflicts: u32::try_from(self.conflicts).unwrap_or(u32::MAX),
+            review: review(values),
         };
-        let search = form.map_or_else(String::new, |form| projection::search_text(catalog, form, &values, &records));
         let old = view::get_numbered(db, self.record)?;
         let known = old.as_ref().map(|(number, _)| *number);
-        let aliased =
-            way.aliased || form.is_some_and(|form| has_aliases(form, &values)) || self.had_aliases(db, form)?;
-        view::put(db, &Projected { row: &row, known, shown: stored, links: &links(&values), search: &search })?;
+        let aliased = way.aliased
+            || form.is_some_and(|form| has_aliases(form, values))
+            || old.is_some() && self.had_aliases(db, form)?;
+        let number = view::put(db, &Projected { row: &row, known, shown: stored, links: &links(values) })?;
+        if let Some(form) = form.filter(|_| !hidden && number <= way.searchable_to) {
+            view::put_search(db, number, &projection::search_text(catalog, form, values, &records))?;
+        }
         let renamed = old.is_none_or(|(_, old)| (old.title, old.short) != (row.title, row.short));
         match way.left.checked_sub(1) {
-            Some(left) if renamed || aliased => self.write_dependents(db, catalog, renamed, Way { left, aliased }),
+            Some(left) if renamed || aliased => {
+                self.write_dependents(db, catalog, renamed, Way { left, aliased, ..way })
+            }
             _ => Ok(()),
         }
     }
@@ -136,12 +174,17 @@ impl Projection<'_> {
             }
             let stored = view::shown(db, source)?;
             let Some(screen) = merge::shown(db, source)? else { continue };
-            let dependent = Projection { record: source, collection: &row.collection, screen: &screen };
+            let dependent = Projection::of(source, &row.collection, &screen);
             let way = Way { aliased: part, ..way };
             dependent.write(db, catalog, stored.as_ref(), row.hidden, way)?;
         }
         Ok(())
     }
+}
+
+/// At how many keys different values stand.
+fn conflicts(screen: &ShownValues) -> usize {
+    screen.values().filter(|shown| shown.is_conflict()).count()
 }
 
 /// The fields of a place that hold its other names.

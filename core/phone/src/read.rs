@@ -225,6 +225,8 @@ pub struct PhoneState {
     pub drafts: u32,
     /// Changes whose verdict this app does not know: it has to be updated.
     pub update_app: bool,
+    /// Records that a search does not find yet: the sync that brought them is making them searchable.
+    pub unsearchable: u32,
     /// When the last sync ended, by the phone's clock, in milliseconds since 1970.
     pub synced_ms: Option<i64>,
     /// How far the phone's clock is before the server's, in milliseconds.
@@ -385,6 +387,10 @@ impl Phone {
                 inbox: u32::try_from(quarantine::all(db)?.len()).unwrap_or(u32::MAX),
                 drafts: u32::try_from(draft::all(db)?.len()).unwrap_or(u32::MAX),
                 update_app: pending::count(db, PendingState::Unknown)? > 0,
+                unsearchable: match meta::get(db, meta::SEARCHABLE_TO)? {
+                    Some(number) => view::count_after(db, number)?,
+                    None => 0,
+                },
                 synced_ms: meta::get(db, meta::SYNCED_MS)?,
                 ahead_ms: meta::get(db, meta::AHEAD_MS)?,
                 outbox,

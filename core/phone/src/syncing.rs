@@ -1,6 +1,7 @@
 //! Driving a sync: the engine says what comes next, this carries it out.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use gridpass_core::bucket::Bucket;
@@ -12,6 +13,7 @@ use gridpass_core::wire::{
 };
 use minicbor::{Decode, Encode};
 use serde::Deserialize;
+use tokio::task::JoinSet;
 
 use crate::edit::push_item;
 use crate::error::ApiError;
@@ -31,6 +33,25 @@ pub(crate) const PULL_ANSWER: usize = 64 << 20;
 
 /// How many packs are stored together.
 const PACKS_AT_ONCE: u32 = 4;
+
+/// A pack that is missing: its bucket, its name, its size in bytes.
+type Missing = (Bucket, BlobHash, u32);
+
+/// Packs that came.
+#[derive(Default)]
+struct Fetched {
+    /// Each with its bucket, its name and its bytes.
+    packs: Vec<(Bucket, BlobHash, Vec<u8>)>,
+    /// Why the next one did not come: the server has it no more, or a failure.
+    end: Option<Option<Stop>>,
+}
+
+/// Packs that are being fetched while the ones before them are stored. Dropping it gives them up.
+#[derive(Default)]
+struct Ahead {
+    wanted: Vec<Missing>,
+    fetching: JoinSet<Fetched>,
+}
 
 /// How a sync ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +84,12 @@ impl Phone {
         inner.store.write(|tx| pending::move_all(tx, PendingState::Waits, PendingState::Queued).map(|_| ()))?;
         inner.restarts.store(0, Ordering::Release);
         inner.begin_sending();
+        // What a killed app left of its packs is found without a network too.
+        while inner.index()? {
+            tokio::task::yield_now().await;
+        }
         let mut event = Event::Begin;
+        let mut ahead = Ahead::default();
         let mut code = String::new();
         loop {
             let random = u64::from_le_bytes(inner.host.random()?);
@@ -71,7 +97,8 @@ impl Phone {
                 Effect::Authenticate => inner.authenticate().await,
                 Effect::Push => inner.push().await,
                 Effect::Pull => inner.pull().await,
-                Effect::FetchPack => inner.fetch_pack().await,
+                Effect::FetchPack => inner.fetch_packs(&mut ahead).await,
+                Effect::Index => inner.index_some().await,
                 Effect::Reauthor => inner.reauthor().map_err(|error| inner.stopped(&error)),
                 Effect::SendFile => inner.send_file().await,
                 Effect::Finish(finish) => {
@@ -308,29 +335,61 @@ impl Inner {
         Ok(event)
     }
 
-    /// Fetches the packs that are next and stores them together. The first of all buckets come one by one, so that there
-    /// is something on the screen; every page of an index that a pack touches is written once for all packs of a step.
-    async fn fetch_pack(&self) -> Result<Event, Stop> {
-        let next = self.store.read(|db| bucket::next_packs(db, PACKS_AT_ONCE)).map_err(|error| self.stopped(&error))?;
-        let mut fetched = Vec::with_capacity(next.len());
-        for (bucket, hash, size) in next {
-            match self.pack_bytes(bucket, hash, size).await {
-                Ok(Some(pack)) => fetched.push(pack),
-                Ok(None) if fetched.is_empty() => return Ok(Event::PackGone),
-                Err(stop) if fetched.is_empty() => return Err(stop),
-                // What has come is stored; the next step meets the same again and says it.
-                Ok(None) | Err(_) => break,
-            }
-        }
-        if fetched.is_empty() {
+    async fn index_some(&self) -> Result<Event, Stop> {
+        let more = self.index().map_err(|error| self.stopped(&error))?;
+        // Whoever runs the sync may look after something else, or give it up, between two transactions.
+        tokio::task::yield_now().await;
+        Ok(Event::Indexed { more })
+    }
+
+    /// Stores the packs that are next together, and has those after them fetched meanwhile. The first of all buckets come
+    /// one by one, so that there is something on the screen; every page of an index that a pack touches is written once
+    /// for all packs of a step.
+    async fn fetch_packs(self: &Arc<Self>, ahead: &mut Ahead) -> Result<Event, Stop> {
+        let missing = |skipped| self.store.read(|db| bucket::next_packs(db, PACKS_AT_ONCE, skipped));
+        let next = missing(0).map_err(|error| self.stopped(&error))?;
+        if next.is_empty() {
             return Ok(Event::PackStored { more: false });
         }
-        let more = self.take_packs(fetched).map_err(|error| match error {
+        let Ahead { wanted, mut fetching } = std::mem::take(ahead);
+        let came = match wanted == next {
+            true => fetching.join_next().await.and_then(Result::ok),
+            false => None, // none were fetched, or the list of packs is another by now
+        };
+        let fetched = match came {
+            Some(fetched) => fetched,
+            None => self.clone().packs(next).await,
+        };
+        if fetched.packs.is_empty() {
+            return fetched.end.flatten().map_or(Ok(Event::PackGone), Err);
+        }
+        if fetched.end.is_none() {
+            // What stopped the last of them is met again by the next step, which says it.
+            ahead.wanted = missing(fetched.packs.len()).map_err(|error| self.stopped(&error))?;
+            ahead.fetching.spawn(self.clone().packs(ahead.wanted.clone()));
+        }
+        let more = self.take_packs(fetched.packs).map_err(|error| match error {
             StoreError::Refused(_) => Stop { failure: Failure::Protocol, code: "pack_malformed".to_owned() },
             error => self.stopped(&error),
         })?;
         self.committed();
         Ok(Event::PackStored { more })
+    }
+
+    /// Fetches packs, one after the other, until one does not come.
+    async fn packs(self: Arc<Self>, wanted: Vec<Missing>) -> Fetched {
+        let mut fetched = Fetched::default();
+        for (bucket, hash, size) in wanted {
+            match self.pack_bytes(bucket, hash, size).await {
+                Ok(Some(pack)) => fetched.packs.push(pack),
+                Ok(None) => fetched.end = Some(None),
+                Err(stop) => fetched.end = Some(Some(stop)),
+            }
+            if fetched.end.is_some() {
+                break;
+            }
+        }
+        fetched
     }
 
     /// The bytes of a pack as its name says they are; none where the server has it no more.

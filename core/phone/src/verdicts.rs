@@ -11,7 +11,7 @@ use crate::edit::save_entry;
 use crate::merge::load;
 use crate::outbox::Entry;
 use crate::phone::{Inner, Now};
-use crate::project::project;
+use crate::project::{project, project_settled};
 use crate::store::pending::{self, Batch, Pending, PendingState};
 use crate::store::quarantine::{self, Quarantined, Why};
 use crate::store::{self, bucket, meta, receipt, settled, view};
@@ -35,14 +35,19 @@ impl Inner {
                     intents.push((pending.record, *stored, pending.intent.id));
                 }
                 intents.push((pending.record, *sent, pending.intent.id));
-                touched.push(pending.record);
+                let (record, was_queued) = (pending.record, pending.state == PendingState::Queued);
                 let fate = match fate(sent, &item.verdict, pending.attempts) {
                     Fate::Settles(via) if pending.hash != *sent => Fate::StoredOtherwise(Some(via)),
                     Fate::Closed if pending.hash != *sent => Fate::StoredOtherwise(None),
                     _ if pending.hash != *sent && !is_stored(&item.verdict) => continue,
                     fate => fate,
                 };
+                let is_as_shown = was_queued && matches!(fate, Fate::Settles(_) | Fate::Closed);
                 progress |= self.meet(tx, now, pending, fate, &item.verdict)?;
+                // Screens show the same until what is stored comes back.
+                if !is_as_shown || !pending::is_at(tx, *place)? {
+                    touched.push(record);
+                }
             }
             if let Some(sheet) = &answer.sheet {
                 receipt::add(tx, sheet, |record, hash| {
@@ -229,10 +234,15 @@ pub(crate) fn refresh(
     catalog: &gridpass_core::catalog::Catalog,
     record: RecordId,
 ) -> store::Result<()> {
-    let loaded = load(tx, record)?;
-    match loaded {
-        Some(loaded) if !loaded.pending.is_empty() || bucket::is_member(tx, record)? => project(tx, catalog, &loaded),
-        _ => {
+    if pending::is_on(tx, record)?
+        && let Some(loaded) = load(tx, record)?
+    {
+        return project(tx, catalog, &loaded);
+    }
+    let settled = if bucket::is_member(tx, record)? { settled::get(tx, record)? } else { None };
+    match settled {
+        Some(settled) => project_settled(tx, catalog, settled, i64::MAX),
+        None => {
             settled::delete(tx, record)?;
             view::delete(tx, record)
         }

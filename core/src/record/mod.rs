@@ -17,4 +17,4 @@ pub mod request;
 pub use change::{Built, Change, ChangeError, OpId, Put};
 pub use checksum::checksum;
 pub use document::{Document, Live, State};
-pub use shown::{Shown, ShownValues, digest, plain, same, shown_values};
+pub use shown::{Shown, ShownValues, digest, into_plain, plain, same, shown_values};

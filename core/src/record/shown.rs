@@ -74,6 +74,15 @@ pub fn plain(values: &ShownValues) -> Values {
     values.iter().map(|(key, shown)| (key.clone(), shown.value().clone())).collect()
 }
 
+/// The same, where nothing else is wanted of them.
+pub fn into_plain(values: ShownValues) -> Values {
+    let only = |shown| match shown {
+        Shown::One(value) => value,
+        Shown::Several(values) => values.into_iter().next().map(|(value, _)| value).unwrap_or_default(),
+    };
+    values.into_iter().map(|(key, shown)| (key, only(shown))).collect()
+}
+
 /// Whether two values say the same: texts are compared in Unicode normalisation form C, as typed otherwise.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {

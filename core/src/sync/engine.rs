@@ -16,6 +16,8 @@ pub enum Effect {
     Pull,
     /// Fetch one pack that is missing and take it in.
     FetchPack,
+    /// Make some records searchable that packs brought.
+    Index,
     /// Author again what fell.
     Reauthor,
     /// Send the next piece of a file whose record the server knows.
@@ -56,6 +58,11 @@ pub enum Event {
     },
     /// The server no longer has the pack: the list of packs has to be asked for again.
     PackGone,
+    /// Some records are searchable that were not.
+    Indexed {
+        /// Whether others are not.
+        more: bool,
+    },
     /// What fell was authored again.
     Reauthored {
         /// Whether there is something to send because of it.
@@ -118,13 +125,14 @@ enum Step {
     Push,
     Pull,
     Packs,
+    Index,
     Reauthor,
     Files,
 }
 
 /// The order of a sync: authenticate, push until nothing is left, pull until nothing is left, fetch packs and pull
-/// again, author again what fell and go round, a bounded number of times; then files, piece by piece, until none is left.
-/// What is saved while files are sent goes before the next piece.
+/// again, make searchable what they brought, author again what fell and go round, a bounded number of times; then files,
+/// piece by piece, until none is left. What is saved while files are sent goes before the next piece.
 #[derive(Debug, Clone)]
 pub struct Engine {
     step: Step,
@@ -184,9 +192,11 @@ impl Engine {
                     (true, ..) => self.go(Step::Packs),
                     (false, true, true) => self.go(Step::Pull),
                     (false, true, false) => self.fail(Failure::Protocol, random),
-                    (false, false, _) => self.go(Step::Reauthor),
+                    (false, false, _) => self.go(Step::Index),
                 }
             }
+            Event::Indexed { more: true } => self.go(Step::Index),
+            Event::Indexed { more: false } => self.go(Step::Reauthor),
             Event::PackStored { more: true } => self.go(Step::Packs),
             Event::PackStored { more: false } => self.go(Step::Pull),
             Event::PackGone => {
@@ -233,6 +243,7 @@ impl Engine {
             Step::Push => Effect::Push,
             Step::Pull => Effect::Pull,
             Step::Packs => Effect::FetchPack,
+            Step::Index => Effect::Index,
             Step::Reauthor => Effect::Reauthor,
             Step::Files => Effect::SendFile,
         }
@@ -260,6 +271,7 @@ mod tests {
         Event::Pulled { progress, more, packs, next_sync_after_ms: 30_000 }
     }
 
+    const INDEXED: Event = Event::Indexed { more: false };
     const NO_FILE: Event = Event::FileSent { more: false, to_push: false };
 
     const fn sent(more: bool, to_push: bool) -> Event {
@@ -292,7 +304,8 @@ mod tests {
                 (Event::Pushed { progress: true }, Effect::Push),
                 (Event::NothingToPush, Effect::Pull),
                 (pulled(true, true, false), Effect::Pull),
-                (pulled(true, false, false), Effect::Reauthor),
+                (pulled(true, false, false), Effect::Index),
+                (INDEXED, Effect::Reauthor),
                 (reauthored(false), Effect::SendFile),
                 (NO_FILE, done(Outcome::UpToDate)),
                 (Event::Begin, Effect::Push),
@@ -313,7 +326,9 @@ mod tests {
                 (Event::PackGone, Effect::Pull),
                 (pulled(true, false, true), Effect::FetchPack),
                 (Event::PackStored { more: false }, Effect::Pull),
-                (NOTHING_NEW, Effect::Reauthor),
+                (NOTHING_NEW, Effect::Index),
+                (Event::Indexed { more: true }, Effect::Index),
+                (INDEXED, Effect::Reauthor),
                 (reauthored(false), Effect::SendFile),
                 (NO_FILE, done(Outcome::UpToDate)),
             ],
@@ -353,7 +368,8 @@ mod tests {
                 &mut engine,
                 &[
                     (Event::Pushed { progress: false }, Effect::Pull),
-                    (NOTHING_NEW, Effect::Reauthor),
+                    (NOTHING_NEW, Effect::Index),
+                    (INDEXED, Effect::Reauthor),
                     (reauthored(true), next),
                 ],
             );
@@ -369,13 +385,15 @@ mod tests {
                 (Event::Begin, Effect::Authenticate),
                 (Event::Authenticated, Effect::Push),
                 (Event::NothingToPush, Effect::Pull),
-                (NOTHING_NEW, Effect::Reauthor),
+                (NOTHING_NEW, Effect::Index),
+                (INDEXED, Effect::Reauthor),
                 (reauthored(false), Effect::SendFile),
                 (sent(true, false), Effect::SendFile),
                 (sent(true, true), Effect::Push),
                 (Event::Pushed { progress: true }, Effect::Push),
                 (Event::NothingToPush, Effect::Pull),
-                (NOTHING_NEW, Effect::Reauthor),
+                (NOTHING_NEW, Effect::Index),
+                (INDEXED, Effect::Reauthor),
                 (reauthored(false), Effect::SendFile),
                 (sent(true, false), Effect::SendFile),
                 (NO_FILE, done(Outcome::UpToDate)),
@@ -392,7 +410,8 @@ mod tests {
                 &mut engine,
                 &[
                     (Event::NothingToPush, Effect::Pull),
-                    (NOTHING_NEW, Effect::Reauthor),
+                    (NOTHING_NEW, Effect::Index),
+                    (INDEXED, Effect::Reauthor),
                     (reauthored(false), Effect::SendFile),
                     (sent(true, true), Effect::Push),
                 ],
@@ -402,7 +421,8 @@ mod tests {
             &mut engine,
             &[
                 (Event::NothingToPush, Effect::Pull),
-                (NOTHING_NEW, Effect::Reauthor),
+                (NOTHING_NEW, Effect::Index),
+                (INDEXED, Effect::Reauthor),
                 (reauthored(false), Effect::SendFile),
                 (sent(true, true), Effect::SendFile),
                 (sent(false, true), done(Outcome::Partly)),
@@ -418,7 +438,8 @@ mod tests {
                 (Event::Begin, Effect::Authenticate),
                 (Event::Authenticated, Effect::Push),
                 (Event::NothingToPush, Effect::Pull),
-                (NOTHING_NEW, Effect::Reauthor),
+                (NOTHING_NEW, Effect::Index),
+                (INDEXED, Effect::Reauthor),
                 (reauthored(false), Effect::SendFile),
                 (sent(true, false), Effect::SendFile),
                 (Event::Failed(Failure::Unauthorized), Effect::Authenticate),
@@ -436,7 +457,8 @@ mod tests {
                 (Event::Begin, Effect::Authenticate),
                 (Event::Authenticated, Effect::Push),
                 (Event::Pushed { progress: false }, Effect::Pull),
-                (NOTHING_NEW, Effect::Reauthor),
+                (NOTHING_NEW, Effect::Index),
+                (INDEXED, Effect::Reauthor),
                 (Event::Reauthored { to_push: true, new_actor: true }, Effect::Authenticate),
                 (Event::Authenticated, Effect::Push),
             ],

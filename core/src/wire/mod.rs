@@ -27,6 +27,8 @@ pub use receipt::{Receipt, ReceiptSheet};
 
 use minicbor::{Decode, Encode};
 
+use crate::bucket::Bucket;
+
 /// Records are Automerge documents.
 pub const FMT_AUTOMERGE: u8 = 1;
 /// Records are plain values that only the server writes.
@@ -83,11 +85,48 @@ pub fn pack<T: Encode<()>>(message: &T) -> Vec<u8> {
 
 /// Unpacks and decodes a message whose unpacked form has at most `limit` bytes.
 pub fn unpack<T: for<'b> Decode<'b, ()>>(bytes: &[u8], limit: usize) -> Result<T, WireError> {
+    decode(&unpacked(bytes, limit)?)
+}
+
+/// Unpacks a pack and hands on its bucket and its records, one after the other: never are all of them decoded at once.
+/// Where `take` says no, nothing more is read.
+pub fn each_of_pack(
+    bytes: &[u8],
+    limit: usize,
+    mut take: impl FnMut(Bucket, Touched) -> bool,
+) -> Result<(), WireError> {
+    let unpacked = unpacked(bytes, limit)?;
+    let mut decoder = minicbor::Decoder::new(&unpacked);
+    let malformed = |error: minicbor::decode::Error| WireError::Malformed(error.to_string());
+    let missing = || WireError::Malformed("a pack without its bucket before its records".into());
+    let entries = decoder.map().map_err(malformed)?.ok_or_else(missing)?;
+    let (mut bucket, mut records) = (None, false);
+    for _ in 0..entries {
+        match decoder.u32().map_err(malformed)? {
+            0 => bucket = Some(decoder.decode().map_err(malformed)?),
+            1 => {
+                let (bucket, count) = (bucket.ok_or_else(missing)?, decoder.array().map_err(malformed)?);
+                for _ in 0..count.ok_or_else(missing)? {
+                    if !take(bucket, decoder.decode().map_err(malformed)?) {
+                        return Ok(());
+                    }
+                }
+                records = true;
+            }
+            _ => decoder.skip().map_err(malformed)?,
+        }
+    }
+    match records && decoder.position() == unpacked.len() {
+        true => Ok(()),
+        false => Err(missing()),
+    }
+}
+
+fn unpacked(bytes: &[u8], limit: usize) -> Result<Vec<u8>, WireError> {
     let announced = zstd::zstd_safe::get_frame_content_size(bytes)
         .map_err(|_| WireError::Malformed("not a compressed message".into()))?;
     if announced.is_some_and(|size| size > limit as u64) {
         return Err(WireError::TooLarge { limit });
     }
-    let unpacked = zstd::bulk::decompress(bytes, limit).map_err(|_| WireError::TooLarge { limit })?;
-    decode(&unpacked)
+    zstd::bulk::decompress(bytes, limit).map_err(|_| WireError::TooLarge { limit })
 }

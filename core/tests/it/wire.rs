@@ -271,6 +271,31 @@ proptest! {
         round_trip(&pack)?;
         round_trip(&sheet)?;
     }
+
+    #[test]
+    fn a_pack_read_record_by_record_is_the_same_pack_and_cut_anywhere_it_is_none(
+        content in arbitrary::pack_content(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let bytes = encode(&content);
+        let read = |bytes: &[u8]| {
+            let mut records = Vec::new();
+            let compressed = zstd::bulk::compress(bytes, 1).unwrap();
+            each_of_pack(&compressed, bytes.len(), |bucket, record| {
+                records.push((bucket, record));
+                true
+            })
+            .map(|()| records)
+        };
+        let same: Vec<_> = content.records.iter().map(|record| (content.bucket, record.clone())).collect();
+        prop_assert_eq!(read(&bytes), Ok(same));
+        prop_assert!(read(&bytes[..cut.index(bytes.len())]).is_err());
+        prop_assert!(read(&[bytes.as_slice(), &[0]].concat()).is_err(), "bytes left over");
+        prop_assert!(each_of_pack(&pack(&content), bytes.len() - 1, |_, _| true).is_err(), "one byte more than allowed");
+        let mut read = 0;
+        each_of_pack(&pack(&content), bytes.len(), |_, _| { read += 1; false }).unwrap();
+        prop_assert_eq!(read, content.records.len().min(1));
+    }
 }
 
 #[test]

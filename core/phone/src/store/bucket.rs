@@ -151,14 +151,15 @@ pub fn is_pack_missing(db: &Connection) -> Result<bool> {
 }
 
 /// The missing packs that are next, with their buckets and sizes in bytes: the first packs of all buckets, each alone,
-/// then `at_most` at once.
-pub fn next_packs(db: &Connection, at_most: u32) -> Result<Vec<(Bucket, BlobHash, u32)>> {
+/// then `at_most` at once. The first `skipped` of all that are missing are passed over.
+pub fn next_packs(db: &Connection, at_most: u32, skipped: usize) -> Result<Vec<(Bucket, BlobHash, u32)>> {
     let mut statement = db.prepare_cached(
         "SELECT bucket, hash, size, place FROM bucket_pack WHERE done = 0
-         ORDER BY place, length(bucket), bucket LIMIT ?1",
+         ORDER BY place, length(bucket), bucket LIMIT ?1 OFFSET ?2",
     )?;
-    let rows =
-        statement.query_map([at_most], |row| Ok(((id(row, 0)?, id(row, 1)?, row.get(2)?), row.get::<_, i64>(3)?)))?;
+    let rows = statement.query_map((at_most, i64::try_from(skipped).unwrap_or(i64::MAX)), |row| {
+        Ok(((id(row, 0)?, id(row, 1)?, row.get(2)?), row.get::<_, i64>(3)?))
+    })?;
     let next: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
     let alone = next.first().is_some_and(|(_, place)| *place == 0);
     Ok(next.into_iter().map(|(pack, _)| pack).take(if alone { 1 } else { usize::MAX }).collect())
@@ -189,8 +190,15 @@ pub fn add_member(db: &Connection, bucket: &Bucket, record: RecordId, checksum: 
 
 /// The record's share of the checksum of every bucket it is in.
 pub fn set_checksum(db: &Connection, record: RecordId, checksum: u64) -> Result<()> {
-    db.prepare_cached("UPDATE settled_bucket SET checksum = ?2 WHERE record = ?1 AND checksum <> ?2")?
-        .execute((record.as_bytes().as_slice(), checksum.cast_signed()))?;
+    let record = record.as_bytes().as_slice();
+    let mut statement = db.prepare_cached("SELECT bucket FROM settled_bucket WHERE record = ?1 AND checksum <> ?2")?;
+    let buckets = statement.query_map((record, checksum.cast_signed()), |row| row.get::<_, Vec<u8>>(0))?;
+    let buckets: Vec<_> = buckets.collect::<rusqlite::Result<_>>()?;
+    // One row each: a statement that may write several has FTS5 write out, for this record alone, what it has gathered.
+    let mut update = db.prepare_cached("UPDATE settled_bucket SET checksum = ?3 WHERE bucket = ?1 AND record = ?2")?;
+    for bucket in buckets {
+        update.execute((bucket, record, checksum.cast_signed()))?;
+    }
     Ok(())
 }
 

@@ -15,6 +15,9 @@ pub const SYNCED_MS: &str = "synced_ms";
 pub const AHEAD_MS: &str = "ahead_ms";
 /// Whether records lost their last bucket and have to be looked for.
 pub const ORPHANS: &str = "orphans";
+/// The number of the last row of `view` before those whose search text packs have left for later; absent when every row
+/// has its own.
+pub const SEARCHABLE_TO: &str = "searchable_to";
 /// The epoch of the server when files were last put in order: in another one they are offered again.
 pub const FILES_EPOCH: &str = "files_epoch";
 
@@ -30,6 +33,12 @@ pub fn put<T: Encode<()>>(db: &Connection, key: &str, value: &T) -> Result<()> {
         "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
     )?
     .execute((key, wire::encode(value)))?;
+    Ok(())
+}
+
+/// Forgets the fact.
+pub fn remove(db: &Connection, key: &str) -> Result<()> {
+    db.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([key])?;
     Ok(())
 }
 

@@ -129,7 +129,20 @@ impl Store {
 
     /// Runs one transaction on the writer; an error undoes it.
     pub fn write<T>(&self, run: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.noting_damage(|| self.written(run))
+        self.noting_damage(|| written(&mut locked(&self.writer), run))
+    }
+
+    /// Runs one transaction that may be lost with the power, whole and with all that was not waited for before it: for
+    /// what is fetched or made again then. The next [`Store::write`] waits for it too. Nothing is lost when only the app
+    /// dies.
+    pub fn write_unhurried<T>(&self, run: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.noting_damage(|| {
+            let mut writer = locked(&self.writer);
+            writer.pragma_update(None, "synchronous", "NORMAL")?;
+            let result = written(&mut writer, run);
+            writer.pragma_update(None, "synchronous", "FULL")?;
+            result
+        })
     }
 
     /// Runs reads that all see the same moment.
@@ -145,14 +158,6 @@ impl Store {
             let _ = std::fs::write(self.path.with_file_name(DAMAGED), b"");
         }
         result
-    }
-
-    fn written<T>(&self, run: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        let mut writer = locked(&self.writer);
-        let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = run(&tx)?;
-        tx.commit()?;
-        Ok(result)
     }
 
     fn seen<T>(&self, run: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
@@ -179,6 +184,13 @@ impl Store {
         file::copy(&writer, target, &self.key)?;
         beside()
     }
+}
+
+fn written<T>(writer: &mut Connection, run: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let result = run(&tx)?;
+    tx.commit()?;
+    Ok(result)
 }
 
 /// The lock, whatever happened to a thread that held it: what it guards is transactional.

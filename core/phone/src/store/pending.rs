@@ -147,6 +147,12 @@ pub fn at(db: &Connection, place: i64) -> Result<Option<Pending>> {
     Ok(list(db, "WHERE place = ?1", [place])?.pop())
 }
 
+/// Whether a pending change is at a place.
+pub fn is_at(db: &Connection, place: i64) -> Result<bool> {
+    let mut statement = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM pending WHERE place = ?1)")?;
+    Ok(statement.query_row([place], |row| row.get(0))?)
+}
+
 /// The accepted changes whose row the bucket's cursor has reached, or whose epoch is over.
 pub fn reached(db: &Connection, bucket: &Bucket, epoch: u64, log_seq: u64) -> Result<Vec<Pending>> {
     // Three ranges of one index: a day's work has many accepted changes, and a page reaches few of them.

@@ -98,6 +98,18 @@ fn an_error_inside_a_transaction_undoes_all_of_it() {
 }
 
 #[test]
+fn only_work_that_can_be_lost_does_not_wait_for_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), 1).unwrap();
+    let waits = |tx: &Transaction<'_>| Ok(tx.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?);
+    assert_eq!(store.write(waits).unwrap(), 2, "FULL");
+    assert_eq!(store.write_unhurried(waits).unwrap(), 1, "NORMAL");
+    assert_eq!(store.write(waits).unwrap(), 2);
+    assert!(store.write_unhurried(|_| Err::<(), _>(StoreError::Io { step: "test" })).is_err());
+    assert_eq!(store.write(waits).unwrap(), 2, "after an error too");
+}
+
+#[test]
 fn nothing_in_the_file_is_readable() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path(), 1).unwrap();

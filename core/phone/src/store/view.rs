@@ -67,12 +67,11 @@ pub struct Projected<'a> {
     pub shown: Option<&'a ShownValues>,
     /// The records its keys name.
     pub links: &'a [(String, RecordId)],
-    /// Its search text: words cut beforehand, with spaces between.
-    pub search: &'a str,
 }
 
-/// Stores the rows of a record over what was there.
-pub fn put(db: &Connection, projected: &Projected<'_>) -> Result<()> {
+/// Stores the rows of a record over what was there; says the number of its row. What it was found by goes: see
+/// [`put_search`].
+pub fn put(db: &Connection, projected: &Projected<'_>) -> Result<i64> {
     let row = projected.row;
     let record = row.record.as_bytes().as_slice();
     let known = projected.known;
@@ -101,23 +100,56 @@ pub fn put(db: &Connection, projected: &Projected<'_>) -> Result<()> {
     let view = known.unwrap_or_else(|| db.last_insert_rowid());
     if known.is_some() {
         db.prepare_cached("DELETE FROM link WHERE source = ?1")?.execute([record])?;
-        db.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([view])?;
+        remove_search(db, view)?;
     }
     let mut link = db.prepare_cached("INSERT OR IGNORE INTO link (source, key, target) VALUES (?1, ?2, ?3)")?;
     for (key, target) in projected.links {
         link.execute((record, key, target.as_bytes().as_slice()))?;
     }
-    if !row.hidden && !projected.search.is_empty() {
-        db.prepare_cached("INSERT INTO search (rowid, text) VALUES (?1, ?2)")?.execute((view, projected.search))?;
+    Ok(view)
+}
+
+/// Stores what the record of a row without a search text is found by: words cut beforehand, with spaces between.
+pub fn put_search(db: &Connection, number: i64, text: &str) -> Result<()> {
+    if !text.is_empty() {
+        db.prepare_cached("INSERT INTO search (rowid, text) VALUES (?1, ?2)")?.execute((number, text))?;
     }
     Ok(())
+}
+
+/// Takes away what the record of a row is found by, if anything.
+pub fn remove_search(db: &Connection, number: i64) -> Result<()> {
+    db.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([number])?;
+    Ok(())
+}
+
+/// The largest number of a row; 0 without rows.
+pub fn last(db: &Connection) -> Result<i64> {
+    let mut statement = db.prepare_cached("SELECT coalesce(max(id), 0) FROM view")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// The next rows after this number, at most so many, in order of their numbers.
+pub fn after(db: &Connection, number: i64, limit: u32) -> Result<Vec<(i64, ViewRow)>> {
+    let mut statement =
+        db.prepare_cached(&format!("SELECT {COLUMNS}, v.id FROM view v WHERE v.id > ?1 ORDER BY v.id LIMIT ?2"))?;
+    let rows = statement.query_map((number, limit), |row| Ok((row.get(10)?, read(row)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How many rows there are after this number.
+pub fn count_after(db: &Connection, number: i64) -> Result<u32> {
+    let mut statement = db.prepare_cached("SELECT count(*) FROM view WHERE id > ?1")?;
+    Ok(statement.query_row([number], |row| row.get(0))?)
 }
 
 /// Forgets the rows of a record.
 pub fn delete(db: &Connection, record: RecordId) -> Result<()> {
     let record = record.as_bytes().as_slice();
-    db.prepare_cached("DELETE FROM search WHERE rowid IN (SELECT id FROM view WHERE record = ?1)")?
-        .execute([record])?;
+    let mut statement = db.prepare_cached("SELECT id FROM view WHERE record = ?1")?;
+    if let Some(number) = statement.query_row([record], |row| row.get(0)).optional()? {
+        remove_search(db, number)?;
+    }
     db.prepare_cached("DELETE FROM link WHERE source = ?1")?.execute([record])?;
     db.prepare_cached("DELETE FROM view WHERE record = ?1")?.execute([record])?;
     Ok(())

@@ -27,4 +27,6 @@ mod restored;
 #[cfg(test)]
 mod scope;
 #[cfg(test)]
+mod search;
+#[cfg(test)]
 mod texts;

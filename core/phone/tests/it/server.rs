@@ -242,7 +242,7 @@ impl Server {
     /// A plain record of the district.
     pub fn publish(&self, collection: &str, values: Vec<(String, Value)>) -> RecordId {
         let mut world = self.world();
-        let record = RecordId::derived("plain", &[collection.as_bytes(), &[world.records.len() as u8]]);
+        let record = RecordId::derived("plain", &[collection.as_bytes(), &world.records.len().to_le_bytes()]);
         let shown: gridpass_core::record::ShownValues =
             values.into_iter().map(|(key, value)| (key, gridpass_core::record::Shown::One(value))).collect();
         let hash = ChangeHash(*blake3::hash(&encode(&shown)).as_bytes());

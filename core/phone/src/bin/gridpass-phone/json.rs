@@ -243,6 +243,7 @@ pub fn state(state: &PhoneState) -> Json {
         "outbox": state.outbox,
         "unsent_files": state.unsent_files,
         "unsent_file_bytes": state.unsent_file_bytes,
+        "unsearchable": state.unsearchable,
         "synced_ms": state.synced_ms,
         "buckets": state.buckets.iter().map(|bucket| json!({
             "bucket": bucket.bucket.to_string(),
