@@ -137,11 +137,11 @@ impl<'a> Writer<'a> {
         last: bool,
         tell: &mut dyn FnMut(&Problem),
     ) -> Result<Vec<(Ready, GridId)>, ImportError> {
-        let office = self.app.office(now_ms);
+        let office = self.app.office(now_ms, &self.app.catalogs());
         // Only the records are asked for: a row has neither hash nor intent before it is known what stands.
         let nothing = |record| ItemRef { record, generation: 0, hash: ChangeHash([0; 32]), intent: IntentId([0; 16]) };
         let refs: Vec<ItemRef> = rows.iter().map(|(row, _)| nothing(row.record)).collect();
-        let mut facts = self.app.db.push_facts(&Principal::SERVER, now_ms, &refs)?.records;
+        let mut facts = self.app.db.push_facts(&Principal::SERVER, now_ms, &refs, usize::MAX)?.records;
         let (mut commits, mut written) = (Vec::new(), Vec::new());
         for (row, grid) in rows {
             let facts = facts.remove(&row.record).unwrap_or_default();
