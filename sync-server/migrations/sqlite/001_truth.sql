@@ -137,24 +137,36 @@ CREATE TABLE record_bucket (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_bucket_now ON record_bucket (bucket, record) WHERE until IS NULL;
 
+-- Names that stand in very many rows, by small numbers.
+CREATE TABLE writer (
+    number INTEGER PRIMARY KEY,
+    actor BLOB NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE who (
+    number INTEGER PRIMARY KEY,
+    user BLOB,
+    device BLOB,
+    grant_id BLOB,
+    UNIQUE (user, device, grant_id)
+) STRICT;
+
+-- What a change was made on stands in its bytes. The hash covers writer and count, so it is unique in the record too.
 CREATE TABLE change (
     record BLOB NOT NULL,
     generation INTEGER NOT NULL,
+    writer INTEGER NOT NULL REFERENCES writer (number),
+    actor_seq INTEGER NOT NULL,
     hash BLOB NOT NULL,
     fmt INTEGER NOT NULL,
-    actor BLOB NOT NULL,
-    actor_seq INTEGER NOT NULL,
     start_op INTEGER NOT NULL,
     max_op INTEGER NOT NULL,
-    deps BLOB NOT NULL,
     bytes BLOB NOT NULL,
     role INTEGER NOT NULL,
-    device BLOB,
-    user BLOB,
+    who INTEGER REFERENCES who (number),
     intent BLOB NOT NULL,
     intent_kind INTEGER NOT NULL,
     visit BLOB,
-    grant_id BLOB,
     catalog_version INTEGER NOT NULL,
     recv_time INTEGER NOT NULL,
     device_time INTEGER NOT NULL,
@@ -162,8 +174,7 @@ CREATE TABLE change (
     batch BLOB,
     bucket INTEGER NOT NULL,
     log_seq INTEGER NOT NULL,
-    PRIMARY KEY (record, generation, hash),
-    UNIQUE (record, generation, actor, actor_seq),
+    PRIMARY KEY (record, generation, writer, actor_seq),
     UNIQUE (record, intent)
 ) STRICT, WITHOUT ROWID;
 
@@ -223,15 +234,22 @@ CREATE TABLE ticket (
 ) STRICT;
 CREATE INDEX ticket_record ON ticket (record, key) WHERE closed IS NULL;
 
+-- Where a change was stored, `log_seq` is its row in the home bucket: the change says which keys.
 CREATE TABLE audit (
     seq INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
-    user BLOB,
-    device BLOB,
+    who INTEGER REFERENCES who (number),
     action TEXT NOT NULL,
     object BLOB,
+    log_seq INTEGER,
     detail TEXT NOT NULL
 ) STRICT;
+
+-- The audit for people, with names and changes.
+CREATE VIEW audited AS
+SELECT a.seq, a.at, w.user, w.device, a.action, a.object, a.detail,
+    (SELECT c.hash FROM change c WHERE c.record = a.object AND c.recv_time = a.at AND c.log_seq = a.log_seq) AS change
+FROM audit a LEFT JOIN who w ON w.number = a.who;
 
 -- Frozen pull pages for phones that start.
 CREATE TABLE pack (

@@ -333,10 +333,8 @@ impl Pusher<'_> {
         let followed = follow(&self.office, item.record, (&change, hash), &mut document, &mut draft.authors, &rules);
         draft.facts.open.retain(|key| !followed.decided.contains(key));
         draft.facts.open.extend(followed.tickets.iter().map(|ticket| ticket.key.clone()));
-        let keys: Vec<&str> = change.puts.iter().map(|put| put.key.as_str()).collect();
-        let detail = serde_json::json!({ "keys": keys, "change": hash.to_string() }).to_string();
         let action = if draft.base.is_some() { "changed" } else { "created" };
-        let audit = Audit { object: Some(item.record.0.to_vec()), ..self.audit(action, detail) };
+        let audit = Audit { object: Some(item.record.0.to_vec()), ..self.audit(action, "{}".into()) };
         let offices = draft.offices();
         let shown = shown_values(&document.state(), |actor| offices.contains(actor));
         let puts = change.puts.iter().map(|put| (put.key.as_str(), &put.value));

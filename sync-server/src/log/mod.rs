@@ -249,7 +249,7 @@ pub struct Audit {
     pub action: &'static str,
     /// The bytes of the id of what it was done to.
     pub object: Option<Vec<u8>>,
-    /// Keys and codes, as JSON.
+    /// Keys and codes, as JSON; not those of a stored change, which its row names.
     pub detail: String,
 }
 

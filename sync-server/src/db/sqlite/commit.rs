@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 
 use super::log_end::LogEnd;
 use super::share::share;
-use super::{DbError, backend, bucket_number, files, join_hashes, optional, rows};
+use super::{DbError, backend, bucket_number, files, join_hashes, names, optional, rows};
 use crate::log::{Audit, BatchProof, Commit, NewChange, Outcome, Quarantined, RecordWrite, Stored, Write};
 
 pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError> {
@@ -23,8 +23,8 @@ pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) 
                 Write::Batch(proof) => keep_proof(connection, now_ms, proof)?,
                 Write::Nothing => Outcome::Stored(Stored { time_ms: now_ms, ..Stored::default() }),
             };
-            if let Outcome::Stored(_) = outcome {
-                audit(connection, now_ms, &commit.audit)?;
+            if let Outcome::Stored(stored) = &outcome {
+                audit_of(connection, now_ms, &commit.audit, stored.home.first().map(|(_, log_seq)| *log_seq))?;
             }
             Ok(outcome)
         })
@@ -32,18 +32,17 @@ pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) 
 }
 
 pub(super) fn audit(connection: &Connection, now_ms: i64, audit: &Audit) -> Result<(), DbError> {
+    audit_of(connection, now_ms, audit, None)
+}
+
+/// An audit row, of a change where it has a row in the home bucket.
+fn audit_of(connection: &Connection, now_ms: i64, audit: &Audit, log_seq: Option<u64>) -> Result<(), DbError> {
+    let who = names::who(connection, audit.user, audit.device, None)?;
     execute(
         connection,
         "writing the audit",
-        "INSERT INTO audit (at, user, device, action, object, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            now_ms,
-            audit.user.map(|id| id.0),
-            audit.device.map(|id| id.0),
-            audit.action,
-            audit.object,
-            audit.detail
-        ],
+        "INSERT INTO audit (at, who, action, object, log_seq, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![now_ms, who, audit.action, audit.object, log_seq.map(u64::cast_signed), audit.detail],
     )
 }
 
@@ -222,29 +221,24 @@ fn insert_change(
     execute(
         connection,
         "writing a change",
-        "INSERT INTO change (record, generation, hash, fmt, actor, actor_seq, start_op, max_op, deps, bytes, role,
-         device, user, intent, intent_kind, visit, grant_id, catalog_version, recv_time, device_time, corrected_time,
-         batch, bucket, log_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-         ?23, ?24)",
+        "INSERT INTO change (record, generation, writer, actor_seq, hash, fmt, start_op, max_op, bytes, role, who,
+         intent, intent_kind, visit, catalog_version, recv_time, device_time, corrected_time, batch, bucket, log_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
         params![
             write.record.0,
             write.generation,
+            names::writer(connection, new.change.actor)?,
+            new.change.actor_seq.cast_signed(),
             new.built.hash.0,
             write.fmt,
-            new.change.actor.0,
-            new.change.actor_seq.cast_signed(),
             new.change.start_op.cast_signed(),
             new.change.max_op().cast_signed(),
-            join_hashes(&new.change.deps),
             new.built.bytes(),
             new.by.role.0,
-            new.by.device.map(|id| id.0),
-            new.by.user.map(|id| id.0),
+            names::who(connection, new.by.user, new.by.device, new.by.grant)?,
             new.intent.0,
             new.intent_kind.0,
             new.visit.map(|id| id.0),
-            new.by.grant.map(|id| id.0),
             new.catalog_version,
             now_ms,
             new.device_ms,

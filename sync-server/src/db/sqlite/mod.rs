@@ -5,6 +5,7 @@ mod copy;
 mod files;
 mod log_end;
 mod migrations;
+mod names;
 mod people;
 mod push;
 mod read;

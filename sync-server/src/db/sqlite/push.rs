@@ -153,8 +153,9 @@ pub(super) fn changes(connection: &Connection, record: RecordId, generation: u32
     rows(
         connection,
         "reading changes",
-        "SELECT hash, bytes, actor, role, user, device, corrected_time, intent, intent_kind FROM change
-         WHERE record = ?1 AND generation = ?2 ORDER BY recv_time, max_op, hash",
+        "SELECT c.hash, c.bytes, w.actor, c.role, y.user, y.device, c.corrected_time, c.intent, c.intent_kind
+         FROM change c JOIN writer w ON w.number = c.writer LEFT JOIN who y ON y.number = c.who
+         WHERE c.record = ?1 AND c.generation = ?2 ORDER BY c.recv_time, c.max_op, c.hash",
         params![record.0, generation],
         change_meta,
     )

@@ -57,7 +57,6 @@ struct StoredChange {
     actor_seq: i64,
     start_op: i64,
     max_op: i64,
-    deps: Vec<u8>,
     bucket: u32,
     log_seq: i64,
 }
@@ -73,8 +72,8 @@ fn verify_changes(
     let changes = rows(
         connection,
         "reading changes",
-        "SELECT hash, bytes, actor, actor_seq, start_op, max_op, deps, bucket, log_seq FROM change
-         WHERE record = ?1 AND generation = ?2",
+        "SELECT c.hash, c.bytes, w.actor, c.actor_seq, c.start_op, c.max_op, c.bucket, c.log_seq
+         FROM change c JOIN writer w ON w.number = c.writer WHERE c.record = ?1 AND c.generation = ?2",
         params![stored.id.0, stored.generation],
         |row| {
             Ok(StoredChange {
@@ -84,7 +83,6 @@ fn verify_changes(
                 actor_seq: row.get("actor_seq")?,
                 start_op: row.get("start_op")?,
                 max_op: row.get("max_op")?,
-                deps: row.get("deps")?,
                 bucket: row.get("bucket")?,
                 log_seq: row.get("log_seq")?,
             })
@@ -108,8 +106,7 @@ fn verify_changes(
         let columns = fields.actor == change.actor
             && fields.actor_seq == change.actor_seq.cast_unsigned()
             && fields.start_op == change.start_op.cast_unsigned()
-            && fields.max_op() == change.max_op.cast_unsigned()
-            && split_hashes(&change.deps, "change")? == fields.deps;
+            && fields.max_op() == change.max_op.cast_unsigned();
         if !columns {
             found(fault("a column does not agree with the bytes"));
         }
@@ -260,9 +257,10 @@ pub(super) fn trace(connection: &Connection, record: RecordId) -> Result<Vec<ser
     rows(
         connection,
         "tracing changes",
-        "SELECT c.generation, c.hash, c.actor, c.actor_seq, c.role, c.device, c.user, c.intent, c.intent_kind,
+        "SELECT c.generation, c.hash, w.actor, c.actor_seq, c.role, y.device, y.user, c.intent, c.intent_kind,
          c.catalog_version, c.recv_time, c.device_time, c.corrected_time, c.batch, b.name AS home, c.log_seq, c.bytes
          FROM change c JOIN bucket b ON b.number = c.bucket
+         JOIN writer w ON w.number = c.writer LEFT JOIN who y ON y.number = c.who
          WHERE c.record = ?1 ORDER BY c.generation, c.recv_time, c.max_op",
         [record.0],
         |row| {
