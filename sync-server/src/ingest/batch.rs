@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gridpass_core::bucket::{Bucket, BucketClass};
 use gridpass_core::id::{ActorId, ChangeHash, RecordId, TicketId};
 use gridpass_core::record::check::{self, Checked, Facts, Refusal};
-use gridpass_core::record::{Document, plain, shown_values};
+use gridpass_core::record::{Document, ShownValues, plain, shown_values};
 use gridpass_core::wire::{self, ItemVerdict, PushAnswer, PushItem, PushRequest, Reason, Receipt, Role, Verdict, Via};
 
 use super::files::files;
@@ -170,6 +170,7 @@ struct Judged {
     checked: Checked,
     collection: String,
     home: Bucket,
+    shown: ShownValues,
     notes: Vec<Reason>,
 }
 
@@ -312,16 +313,16 @@ impl Pusher<'_> {
             return Err(rejected("no_right"));
         }
         let offices = draft.offices();
-        let shown = shown_values(&checked.document.state(), |actor| offices.contains(actor));
+        let shown = shown_values(&checked.state, |actor| offices.contains(actor));
         let mut notes = self.catalogs.findings(item.catalog_version, &collection, &plain(&shown), self.now_ms);
         if time::is_off(self.request, self.now_ms) {
             notes.push(Reason::new("clock_off"));
         }
-        Ok(Judged { checked, collection, home, notes })
+        Ok(Judged { checked, collection, home, shown, notes })
     }
 
     fn accept(&self, item: &PushItem, draft: &mut Draft, judged: Judged) -> (Answer, Commit) {
-        let Judged { checked: Checked { change, built, mut document }, collection, home, notes } = judged;
+        let Judged { checked: Checked { change, built, mut document, .. }, collection, home, shown, notes } = judged;
         let corrected_ms = time::corrected_ms(&item.intent, self.request, self.now_ms);
         let hash = built.hash;
         draft.authors.insert(hash, Author { actor: change.actor, role: Role::DEVICE, time_ms: corrected_ms });
@@ -335,8 +336,12 @@ impl Pusher<'_> {
         draft.facts.open.extend(followed.tickets.iter().map(|ticket| ticket.key.clone()));
         let action = if draft.base.is_some() { "changed" } else { "created" };
         let audit = Audit { object: Some(item.record.0.to_vec()), ..self.audit(action, "{}".into()) };
-        let offices = draft.offices();
-        let shown = shown_values(&document.state(), |actor| offices.contains(actor));
+        let shown = if followed.changes.is_empty() {
+            shown
+        } else {
+            let offices = draft.offices();
+            shown_values(&document.state(), |actor| offices.contains(actor))
+        };
         let puts = change.puts.iter().map(|put| (put.key.as_str(), &put.value));
         let standing = |key: &str| shown.get(key).map(|shown| shown.value().clone());
         let files = self.signed(files(&self.catalogs, &collection, puts, &standing));
