@@ -171,19 +171,22 @@ CREATE TABLE change (
     recv_time INTEGER NOT NULL,
     device_time INTEGER NOT NULL,
     corrected_time INTEGER NOT NULL,
-    batch BLOB,
+    batch INTEGER REFERENCES batch (number),
     bucket INTEGER NOT NULL,
     log_seq INTEGER NOT NULL,
     PRIMARY KEY (record, generation, writer, actor_seq),
     UNIQUE (record, intent)
 ) STRICT, WITHOUT ROWID;
 
+-- A row of kind CHANGE names its change by writer and count, a PUT the head of the record by its hash.
 CREATE TABLE log (
     bucket INTEGER NOT NULL,
     log_seq INTEGER NOT NULL,
     record BLOB NOT NULL,
     generation INTEGER NOT NULL,
     kind INTEGER NOT NULL,
+    writer INTEGER,
+    actor_seq INTEGER,
     change_hash BLOB,
     moved_to INTEGER,
     checksum_after INTEGER NOT NULL,
@@ -195,14 +198,15 @@ CREATE INDEX log_record ON log (bucket, record, log_seq);
 
 -- What a push was signed over, kept as proof of who sent it.
 CREATE TABLE batch (
+    number INTEGER PRIMARY KEY,
     device BLOB NOT NULL,
     id BLOB NOT NULL,
     key_id BLOB NOT NULL,
     recv_time INTEGER NOT NULL,
     digest BLOB NOT NULL,
     signature BLOB NOT NULL,
-    PRIMARY KEY (device, id, digest)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (device, id, digest)
+) STRICT;
 
 -- Kept and not applied. It answers for its (record, generation, hash) for ever.
 CREATE TABLE quarantine (

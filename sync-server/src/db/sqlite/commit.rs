@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::{ChangeHash, RecordId};
+use gridpass_core::id::RecordId;
 use gridpass_core::record;
 use gridpass_core::wire::{self, RowKind};
 use rusqlite::{Connection, params};
 
-use super::log_end::LogEnd;
+use super::log_end::{Entry, LogEnd};
 use super::share::share;
 use super::{DbError, backend, bucket_number, files, join_hashes, names, optional, rows};
 use crate::log::{Audit, BatchProof, Commit, NewChange, Outcome, Quarantined, RecordWrite, Stored, Write};
@@ -91,22 +91,32 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
     let home = number_of(connection, write.home)?;
     let after = numbers(connection, write.home, &write.also)?;
 
+    let writers = write.changes.iter().map(|new| names::writer(connection, new.change.actor));
+    let writers: Vec<i64> = writers.collect::<Result<_, _>>()?;
     let mut stored = Stored { time_ms: now_ms, ..Stored::default() };
     let all: BTreeSet<u32> = before.iter().copied().chain(after.keys().copied()).collect();
     for number in all {
         let entered = !before.contains(&number) || write.changes.is_empty();
-        let kinds: Vec<(RowKind, Option<ChangeHash>)> = match after.contains_key(&number) {
-            false => vec![(RowKind::REMOVE, None)],
-            true if entered => vec![(RowKind::PUT, write.heads.first().copied())],
-            true => write.changes.iter().map(|change| (RowKind::CHANGE, Some(change.built.hash))).collect(),
+        let entry = |kind, hash| Entry { kind, hash, change: None, moved_to: None };
+        let entries: Vec<Entry> = match after.contains_key(&number) {
+            false => vec![Entry { moved_to: Some(home), ..entry(RowKind::REMOVE, None) }],
+            true if entered => vec![entry(RowKind::PUT, write.heads.first().copied())],
+            true => {
+                let changes = write.changes.iter().zip(&writers);
+                let row = |(new, writer): (&NewChange, &i64)| Entry {
+                    change: Some((*writer, new.change.actor_seq)),
+                    ..entry(RowKind::CHANGE, Some(new.built.hash))
+                };
+                changes.map(row).collect()
+            }
         };
         let was = standing.as_ref().filter(|_| before.contains(&number)).map_or(0, |standing| standing.checksum);
         let is = if after.contains_key(&number) { checksum } else { 0 };
         let mut end = LogEnd::of(connection, number, is.wrapping_sub(was))?;
         let first = end.head + 1;
-        for (kind, hash) in kinds {
-            let moved_to = (kind == RowKind::REMOVE).then_some(home);
-            let log_seq = end.add(connection, (write.record, write.generation), kind, hash, moved_to)?;
+        for entry in entries {
+            let Entry { kind, hash, .. } = entry;
+            let log_seq = end.add(connection, (write.record, write.generation), entry)?;
             if let Some(bucket) = after.get(&number) {
                 stored.last.retain(|(known, _)| known != bucket);
                 stored.last.push((*bucket, log_seq.cast_unsigned()));
@@ -124,8 +134,8 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
         distribute(connection, now_ms, write.record, number, number == home, stays)?;
     }
 
-    for (change, (_, log_seq)) in write.changes.iter().zip(&stored.home) {
-        insert_change(connection, now_ms, write, change, home, log_seq.cast_signed())?;
+    for ((change, writer), (_, log_seq)) in write.changes.iter().zip(writers).zip(&stored.home) {
+        insert_change(connection, now_ms, write, (change, writer), (home, log_seq.cast_signed()))?;
     }
     execute(
         connection,
@@ -214,9 +224,8 @@ fn insert_change(
     connection: &Connection,
     now_ms: i64,
     write: &RecordWrite,
-    new: &NewChange,
-    home: u32,
-    log_seq: i64,
+    (new, writer): (&NewChange, i64),
+    (home, log_seq): (u32, i64),
 ) -> Result<(), DbError> {
     execute(
         connection,
@@ -227,7 +236,7 @@ fn insert_change(
         params![
             write.record.0,
             write.generation,
-            names::writer(connection, new.change.actor)?,
+            writer,
             new.change.actor_seq.cast_signed(),
             new.built.hash.0,
             write.fmt,
@@ -243,7 +252,7 @@ fn insert_change(
             now_ms,
             new.device_ms,
             new.corrected_ms,
-            new.batch.map(|id| id.0),
+            names::batch(connection, new.by.device, new.batch)?,
             home,
             log_seq
         ],

@@ -1,6 +1,6 @@
 //! Names that stand in very many rows, and the small numbers they are stored as.
 
-use gridpass_core::id::{ActorId, DeviceId, GrantId, UserId};
+use gridpass_core::id::{ActorId, BatchId, DeviceId, GrantId, UserId};
 use rusqlite::{Connection, params};
 
 use super::commit::execute;
@@ -39,4 +39,18 @@ pub(super) fn who(
     let sql = "INSERT INTO who (user, device, grant_id) VALUES (?1, ?2, ?3)";
     execute(connection, STEP, sql, params![names.0, names.1, names.2])?;
     Ok(Some(connection.last_insert_rowid()))
+}
+
+/// The number of the push that brought something; its proof is stored before.
+pub(super) fn batch(
+    connection: &Connection,
+    device: Option<DeviceId>,
+    batch: Option<BatchId>,
+) -> Result<Option<i64>, DbError> {
+    let (Some(device), Some(batch)) = (device, batch) else { return Ok(None) };
+    let mut find = connection
+        .prepare_cached("SELECT max(number) FROM batch WHERE device = ?1 AND id = ?2")
+        .map_err(backend(STEP))?;
+    let found: Option<i64> = find.query_row([device.0, batch.0], |row| row.get(0)).map_err(backend(STEP))?;
+    found.map(Some).ok_or(DbError::Damaged { table: "batch" })
 }
