@@ -152,6 +152,7 @@ CREATE TABLE who (
 ) STRICT;
 
 -- What a change was made on stands in its bytes. The hash covers writer and count, so it is unique in the record too.
+-- Rows lie in the order they came: ordered by record, pages would split and stay half empty.
 CREATE TABLE change (
     record BLOB NOT NULL,
     generation INTEGER NOT NULL,
@@ -174,9 +175,9 @@ CREATE TABLE change (
     batch INTEGER REFERENCES batch (number),
     bucket INTEGER NOT NULL,
     log_seq INTEGER NOT NULL,
-    PRIMARY KEY (record, generation, writer, actor_seq),
+    UNIQUE (record, generation, writer, actor_seq),
     UNIQUE (record, intent)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- A row of kind CHANGE names its change by writer and count, a PUT the head of the record by its hash.
 CREATE TABLE log (
