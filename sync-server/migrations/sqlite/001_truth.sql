@@ -154,6 +154,7 @@ CREATE TABLE who (
 -- What a change was made on stands in its bytes. The hash covers writer and count, so it is unique in the record too.
 -- Rows lie in the order they came: ordered by record, pages would split and stay half empty.
 CREATE TABLE change (
+    number INTEGER PRIMARY KEY,
     record BLOB NOT NULL,
     generation INTEGER NOT NULL,
     writer INTEGER NOT NULL REFERENCES writer (number),
@@ -239,22 +240,21 @@ CREATE TABLE ticket (
 ) STRICT;
 CREATE INDEX ticket_record ON ticket (record, key) WHERE closed IS NULL;
 
--- Where a change was stored, `log_seq` is its row in the home bucket: the change says which keys.
+-- Where a change was stored, it says of which record and which keys.
 CREATE TABLE audit (
     seq INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
     who INTEGER REFERENCES who (number),
     action TEXT NOT NULL,
     object BLOB,
-    log_seq INTEGER,
+    change INTEGER,
     detail TEXT NOT NULL
 ) STRICT;
 
 -- The audit for people, with names and changes.
 CREATE VIEW audited AS
-SELECT a.seq, a.at, w.user, w.device, a.action, a.object, a.detail,
-    (SELECT c.hash FROM change c WHERE c.record = a.object AND c.recv_time = a.at AND c.log_seq = a.log_seq) AS change
-FROM audit a LEFT JOIN who w ON w.number = a.who;
+SELECT a.seq, a.at, w.user, w.device, a.action, coalesce(a.object, c.record) AS object, c.hash AS change, a.detail
+FROM audit a LEFT JOIN who w ON w.number = a.who LEFT JOIN change c ON c.number = a.change;
 
 -- Frozen pull pages for phones that start.
 CREATE TABLE pack (

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::RecordId;
+use gridpass_core::id::{ChangeHash, RecordId};
 use gridpass_core::record;
 use gridpass_core::wire::{self, RowKind};
 use rusqlite::{Connection, params};
@@ -24,7 +24,11 @@ pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) 
                 Write::Nothing => Outcome::Stored(Stored { time_ms: now_ms, ..Stored::default() }),
             };
             if let Outcome::Stored(stored) = &outcome {
-                audit_of(connection, now_ms, &commit.audit, stored.home.first().map(|(_, log_seq)| *log_seq))?;
+                let change = match (&commit.write, stored.home.first()) {
+                    (Write::Record(write), Some((hash, _))) => change_number(connection, write, *hash)?,
+                    _ => None,
+                };
+                audit_of(connection, now_ms, &commit.audit, change)?;
             }
             Ok(outcome)
         })
@@ -35,14 +39,24 @@ pub(super) fn audit(connection: &Connection, now_ms: i64, audit: &Audit) -> Resu
     audit_of(connection, now_ms, audit, None)
 }
 
-/// An audit row, of a change where it has a row in the home bucket.
-fn audit_of(connection: &Connection, now_ms: i64, audit: &Audit, log_seq: Option<u64>) -> Result<(), DbError> {
+/// The number of a stored change.
+fn change_number(connection: &Connection, write: &RecordWrite, hash: ChangeHash) -> Result<Option<i64>, DbError> {
+    const STEP: &str = "finding a change";
+    let mut statement = connection
+        .prepare_cached("SELECT number FROM change WHERE record = ?1 AND generation = ?2 AND hash = ?3")
+        .map_err(backend(STEP))?;
+    optional(statement.query_row(params![write.record.0, write.generation, hash.0], |row| row.get(0)), STEP)
+}
+
+/// An audit row, of a change where one was stored: that says of which record.
+fn audit_of(connection: &Connection, now_ms: i64, audit: &Audit, change: Option<i64>) -> Result<(), DbError> {
     let who = names::who(connection, audit.user, audit.device, None)?;
+    let object = audit.object.as_ref().filter(|_| change.is_none());
     execute(
         connection,
         "writing the audit",
-        "INSERT INTO audit (at, who, action, object, log_seq, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![now_ms, who, audit.action, audit.object, log_seq.map(u64::cast_signed), audit.detail],
+        "INSERT INTO audit (at, who, action, object, change, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![now_ms, who, audit.action, object, change, audit.detail],
     )
 }
 
