@@ -10,10 +10,12 @@ use gridpass_core::wire::Role;
 use tokio::sync::broadcast;
 
 use crate::blobs::{self, Blobs, StoreError};
+use crate::catalogs::Catalogs;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Limits};
 use crate::db::sqlite::{Opened, Sqlite};
 use crate::db::{Database, DbError};
+use crate::ingest::Turns;
 use crate::keys::{self, KeyError, Keys, random};
 use crate::log::{Audit, Outcome};
 use crate::office::Office;
@@ -32,6 +34,8 @@ pub struct App {
     pub limits: Limits,
     /// How often one address and one phone may ask.
     pub throttle: Throttle,
+    /// Whose pushes are taken in.
+    pub turns: Turns,
     /// The settings.
     pub config: Config,
     clock: Clock,
@@ -76,6 +80,7 @@ impl App {
             blobs: Blobs::open(&folder.join(blobs::FOLDER))?,
             limits: Limits::from(&config),
             throttle: Throttle::from(&config),
+            turns: Turns::default(),
             keys,
             config,
             clock,
@@ -88,7 +93,7 @@ impl App {
             let audit = Audit { action: "epoch_renewed", detail: "{}".into(), ..Audit::default() };
             app.db.audit(now_ms, audit)?;
         }
-        let office = app.office(now_ms);
+        let office = app.office(now_ms, &Catalogs::default());
         app.db.add_server_actors(now_ms, &[(office.office, Role::OFFICE), (office.console, Role::CONSOLE)])?;
         app.load_catalogs()?;
         if app.catalogs().newest() == 0 {
@@ -103,7 +108,7 @@ impl App {
     }
 
     /// The server as a writer. Both actors belong to this epoch, so that a restored server never reuses a sequence.
-    pub fn office(&self, now_ms: i64) -> Office {
+    pub fn office(&self, now_ms: i64, catalogs: &Catalogs) -> Office {
         let actor = |role: &[u8]| {
             let mut bytes = [0; 16];
             blake3::Hasher::new_derive_key("gridpass server actor v1")
@@ -114,12 +119,7 @@ impl App {
                 .fill(&mut bytes);
             ActorId(bytes)
         };
-        Office {
-            office: actor(b"office"),
-            console: actor(b"console"),
-            now_ms,
-            catalog_version: self.catalogs().newest(),
-        }
+        Office { office: actor(b"office"), console: actor(b"console"), now_ms, catalog_version: catalogs.newest() }
     }
 
     /// Tells listeners which buckets have new rows.

@@ -52,6 +52,8 @@ pub struct Checked {
     pub built: Built,
     /// The record with the change.
     pub document: Document,
+    /// All values that stand in it.
+    pub state: State,
 }
 
 /// Why an item is not accepted.
@@ -110,13 +112,14 @@ pub fn check(item: &PushItem, actors: &[ActorId], facts: &Facts<'_>) -> Result<C
     }
     let mut document = facts.document.clone();
     contained(|| document.apply([built.clone()])).and_then(Result::ok).ok_or_else(|| rejected("does_not_apply"))?;
-    if device_bytes(&document.state()) > wire::MAX_RECORD_BYTES {
+    let state = document.state();
+    if device_bytes(&state) > wire::MAX_RECORD_BYTES {
         return Err(rejected("record_too_large"));
     }
     if document.heads().len() > MAX_HEADS {
         return Err(Refusal::Missing(Vec::new()));
     }
-    Ok(Checked { change, built, document })
+    Ok(Checked { change, built, document, state })
 }
 
 fn rejected(code: &str) -> Refusal {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use automerge::{Automerge, ObjId, ROOT, ReadDoc};
+use automerge::{Automerge, ObjId, ROOT, ReadDoc, ScalarValueRef, ValueRef};
 
 use super::change::{self, Built, Change, ChangeError, OpId, Put};
 use crate::id::{ActorId, ChangeHash};
@@ -137,7 +137,29 @@ impl Document {
 
     /// All values that stand now.
     pub fn state(&self) -> State {
-        self.automerge.keys(ROOT).map(|key| (key.clone(), self.at_key(&key, None))).collect()
+        let items = self.automerge.map_range(ROOT, ..);
+        items
+            .map(|item| {
+                // Where one value stands the iterator has all of it; several have to be looked up.
+                let one = if item.conflict { None } else { self.one(&item.value, &item.id()) };
+                let live = one.map_or_else(|| self.at_key(&item.key, None), |one| vec![one]);
+                (item.key.into_owned(), live)
+            })
+            .collect()
+    }
+
+    fn one(&self, found: &ValueRef<'_>, id: &ObjId) -> Option<Live> {
+        let ValueRef::Scalar(scalar) = found else { return None };
+        let value = match scalar {
+            ScalarValueRef::Null => Value::Null,
+            ScalarValueRef::Boolean(flag) => Value::Bool(*flag),
+            ScalarValueRef::Int(number) => Value::Int(*number),
+            ScalarValueRef::Str(text) => Value::Str(text.clone().into_owned()),
+            _ => return None,
+        };
+        let change = ChangeHash(self.automerge.hash_for_opid(id)?.0);
+        let ObjId::Id(counter, actor, _) = id else { return None };
+        Some(Live { value, op: OpId { counter: *counter, actor: change::actor(actor).ok()? }, change })
     }
 
     /// The values that stand at one key now.
@@ -238,6 +260,10 @@ mod tests {
             .collect();
         assert!(states.windows(2).all(|pair| pair[0] == pair[1]));
         assert_eq!(states[0].0["name"].len(), 3);
+        let mut document = base.clone();
+        document.apply(changes).unwrap();
+        put(&mut document, 7, "rooms", "3");
+        document.state().iter().for_each(|(key, live)| assert_eq!(*live, document.live(key), "{key}"));
         assert_eq!(states[0].0["name"][0].value, "4".into(), "the highest actor wins at equal counters");
     }
 

@@ -131,42 +131,58 @@ CREATE TABLE record_bucket (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_bucket_now ON record_bucket (bucket, record) WHERE until IS NULL;
 
+-- Names that stand in very many rows, by small numbers.
+CREATE TABLE writer (
+    number INTEGER PRIMARY KEY,
+    actor BLOB NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE who (
+    number INTEGER PRIMARY KEY,
+    user BLOB,
+    device BLOB,
+    grant_id BLOB,
+    UNIQUE (user, device, grant_id)
+) STRICT;
+
+-- What a change was made on stands in its bytes. The hash covers writer and count, so it is unique in the record too.
+-- Rows lie in the order they came: ordered by record, pages would split and stay half empty.
 CREATE TABLE change (
+    number INTEGER PRIMARY KEY,
     record BLOB NOT NULL,
     generation INTEGER NOT NULL,
+    writer INTEGER NOT NULL REFERENCES writer (number),
+    actor_seq INTEGER NOT NULL,
     hash BLOB NOT NULL,
     fmt INTEGER NOT NULL,
-    actor BLOB NOT NULL,
-    actor_seq INTEGER NOT NULL,
     start_op INTEGER NOT NULL,
     max_op INTEGER NOT NULL,
-    deps BLOB NOT NULL,
     bytes BLOB NOT NULL,
     role INTEGER NOT NULL,
-    device BLOB,
-    user BLOB,
+    who INTEGER REFERENCES who (number),
     intent BLOB NOT NULL,
     intent_kind INTEGER NOT NULL,
     visit BLOB,
-    grant_id BLOB,
     catalog_version INTEGER NOT NULL,
     recv_time INTEGER NOT NULL,
     device_time INTEGER NOT NULL,
     corrected_time INTEGER NOT NULL,
-    batch BLOB,
+    batch INTEGER REFERENCES batch (number),
     bucket INTEGER NOT NULL,
     log_seq INTEGER NOT NULL,
-    PRIMARY KEY (record, generation, hash),
-    UNIQUE (record, generation, actor, actor_seq),
+    UNIQUE (record, generation, writer, actor_seq),
     UNIQUE (record, intent)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
+-- A row of kind CHANGE names its change by writer and count, a PUT the head of the record by its hash.
 CREATE TABLE log (
     bucket INTEGER NOT NULL,
     log_seq INTEGER NOT NULL,
     record BLOB NOT NULL,
     generation INTEGER NOT NULL,
     kind INTEGER NOT NULL,
+    writer INTEGER,
+    actor_seq INTEGER,
     change_hash BLOB,
     moved_to INTEGER,
     checksum_after INTEGER NOT NULL,
@@ -178,14 +194,15 @@ CREATE INDEX log_record ON log (bucket, record, log_seq);
 
 -- What a push was signed over, kept as proof of who sent it.
 CREATE TABLE batch (
+    number INTEGER PRIMARY KEY,
     device BLOB NOT NULL,
     id BLOB NOT NULL,
     key_id BLOB NOT NULL,
     recv_time INTEGER NOT NULL,
     digest BLOB NOT NULL,
     signature BLOB NOT NULL,
-    PRIMARY KEY (device, id, digest)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (device, id, digest)
+) STRICT;
 
 -- Kept and not applied. It answers for its (record, generation, hash) for ever.
 CREATE TABLE quarantine (
@@ -217,15 +234,21 @@ CREATE TABLE ticket (
 ) STRICT;
 CREATE INDEX ticket_record ON ticket (record, key) WHERE closed IS NULL;
 
+-- Where a change was stored, it says of which record and which keys.
 CREATE TABLE audit (
     seq INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
-    user BLOB,
-    device BLOB,
+    who INTEGER REFERENCES who (number),
     action TEXT NOT NULL,
     object BLOB,
+    change INTEGER,
     detail TEXT NOT NULL
 ) STRICT;
+
+-- The audit for people, with names and changes.
+CREATE VIEW audited AS
+SELECT a.seq, a.at, w.user, w.device, a.action, coalesce(a.object, c.record) AS object, c.hash AS change, a.detail
+FROM audit a LEFT JOIN who w ON w.number = a.who LEFT JOIN change c ON c.number = a.change;
 
 -- Frozen pull pages for phones that start.
 CREATE TABLE pack (

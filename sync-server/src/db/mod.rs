@@ -88,7 +88,7 @@ pub struct ItemRef {
 /// All that the checks of a push need to know.
 #[derive(Debug, Clone, Default)]
 pub struct PushFacts {
-    /// Per item, in order, whether it is known already.
+    /// Per item, in order, whether it is known already; the last items are left out where there was too much to read.
     pub items: Vec<Known>,
     /// The records that exist or have something in quarantine.
     pub records: BTreeMap<RecordId, RecordFacts>,
@@ -334,7 +334,13 @@ pub trait Database: FileRows + Send + Sync {
     fn commit(&self, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError>;
 
     /// Looks up what the checks of a push need, in one read.
-    fn push_facts(&self, principal: &Principal, now_ms: i64, items: &[ItemRef]) -> Result<PushFacts, DbError>;
+    fn push_facts(
+        &self,
+        principal: &Principal,
+        now_ms: i64,
+        items: &[ItemRef],
+        most_bytes: usize,
+    ) -> Result<PushFacts, DbError>;
 
     /// The homes of those of the records that exist.
     fn homes(

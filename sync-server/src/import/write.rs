@@ -137,11 +137,11 @@ impl<'a> Writer<'a> {
         last: bool,
         tell: &mut dyn FnMut(&Problem),
     ) -> Result<Vec<(Ready, GridId)>, ImportError> {
-        let office = self.app.office(now_ms);
+        let office = self.app.office(now_ms, &self.app.catalogs());
         // Only the records are asked for: a row has neither hash nor intent before it is known what stands.
         let nothing = |record| ItemRef { record, generation: 0, hash: ChangeHash([0; 32]), intent: IntentId([0; 16]) };
         let refs: Vec<ItemRef> = rows.iter().map(|(row, _)| nothing(row.record)).collect();
-        let mut facts = self.app.db.push_facts(&Principal::SERVER, now_ms, &refs)?.records;
+        let mut facts = self.app.db.push_facts(&Principal::SERVER, now_ms, &refs, usize::MAX)?.records;
         let (mut commits, mut written) = (Vec::new(), Vec::new());
         for (row, grid) in rows {
             let facts = facts.remove(&row.record).unwrap_or_default();
@@ -163,11 +163,8 @@ impl<'a> Writer<'a> {
                     None => counts.created += 1,
                 },
                 Step::Write(write) => {
-                    let keys: Vec<&str> =
-                        write.changes.iter().flat_map(|new| &new.change.puts).map(|put| put.key.as_str()).collect();
-                    let detail = serde_json::json!({ "keys": keys }).to_string();
                     let object = Some(row.record.0.to_vec());
-                    let audit = Audit { action: "imported", object, detail, ..Audit::default() };
+                    let audit = Audit { action: "imported", object, detail: "{}".into(), ..Audit::default() };
                     written.push((row, grid, write.base.is_none(), kept));
                     commits.push(Commit { write: Write::Record(write), audit });
                     continue;

@@ -1,11 +1,11 @@
-//! One push, item by item, in the order of the checks.
+//! One push, item by item, in the order of the checks, and in slices, so that the writer is free for others in between.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridpass_core::bucket::{Bucket, BucketClass};
 use gridpass_core::id::{ActorId, ChangeHash, RecordId, TicketId};
 use gridpass_core::record::check::{self, Checked, Facts, Refusal};
-use gridpass_core::record::{Document, plain, shown_values};
+use gridpass_core::record::{Document, ShownValues, plain, shown_values};
 use gridpass_core::wire::{self, ItemVerdict, PushAnswer, PushItem, PushRequest, Reason, Receipt, Role, Verdict, Via};
 
 use super::files::files;
@@ -13,52 +13,55 @@ use super::rights::{Rights, scope};
 use super::time;
 use crate::app::App;
 use crate::catalogs::Catalogs;
-use crate::db::{DeviceRow, ItemRef, Known, Principal, PushFacts, RecordFacts, StoredChange};
+use crate::db::{AssignmentRow, DeviceRow, ItemRef, Known, Principal, PushFacts, RecordFacts, StoredChange};
 use crate::error::ApiError;
 use crate::log::{Audit, Base, BatchProof, By, Commit, Files, NewChange, Outcome, Quarantined, RecordWrite, Write};
 use crate::office::{Author, Office, Rules, follow};
 
-/// How often a push is prepared again because somebody else was faster.
+/// How often in a row a push is prepared again because somebody else was faster.
 const TRIES: usize = 8;
+/// How much of a push is written at once ([`Commit::work`]); 500 edits of one field are less.
+const SLICE_WORK: usize = 4_000;
+/// How many bytes of changes are read for one slice, where its first record has not more.
+const SLICE_BYTES: usize = 4 << 20;
 
 /// Takes in a push of an authenticated phone.
 pub fn push(app: &App, device: &DeviceRow, request: &PushRequest) -> Result<PushAnswer, ApiError> {
-    if request.items.len() > wire::MAX_PUSH_ITEMS {
-        return Err(ApiError::bad("too_many_items", "items"));
+    let mut slices = Slices::new(app, device, request)?;
+    while slices.step()? {}
+    slices.answer()
+}
+
+/// A push that is taken in slice by slice: a heavy one lets those of other phones be written in between.
+pub struct Slices<'a> {
+    pusher: Pusher<'a>,
+    answers: Vec<Option<Answer>>,
+    tries: usize,
+}
+
+impl<'a> Slices<'a> {
+    /// A push of an authenticated phone, of which nothing is taken in yet.
+    pub fn new(app: &'a App, device: &'a DeviceRow, request: &'a PushRequest) -> Result<Self, ApiError> {
+        let answers = request.items.iter().map(|_| None).collect();
+        Ok(Self { pusher: Pusher::new(app, device, request)?, answers, tries: 0 })
     }
-    let digest = PushRequest::message(device.id, request.batch, &request.items);
-    gridpass_core::seal::verify(&device.public_key, &digest, &request.signature)
-        .map_err(|_| ApiError::bad("signature", "signature"))?;
-    let now_ms = app.now_ms();
-    let principal = device.principal();
-    let assignments = app.db.assignments(&principal, now_ms, device.user)?;
-    let pusher = Pusher {
-        app,
-        device,
-        request,
-        now_ms,
-        rights: Rights { user: device.user, assignments: &assignments, now_ms, grace_ms: app.limits.grace_ms },
-        scope: scope(device.user, &assignments, now_ms).into_iter().collect(),
-        actors: device.actors.iter().copied().collect(),
-        catalogs: app.catalogs(),
-        office: app.office(now_ms),
-        proof: BatchProof {
-            device: device.id,
-            batch: request.batch,
-            key: request.key,
-            digest,
-            signature: request.signature.clone(),
-        },
-    };
-    let mut answers: Vec<Option<Answer>> = request.items.iter().map(|_| None).collect();
-    for _ in 0..TRIES {
-        let open: Vec<usize> = (0..answers.len()).filter(|n| answers.get(*n).is_some_and(Option::is_none)).collect();
-        if open.is_empty() {
-            break;
+
+    /// Takes in the next slice, which is on disk then; whether there may be another.
+    pub fn step(&mut self) -> Result<bool, ApiError> {
+        let open: Vec<usize> = (0..self.answers.len()).filter(|n| matches!(self.answers.get(*n), Some(None))).collect();
+        if open.is_empty() || self.tries == TRIES {
+            return Ok(false);
         }
-        pusher.attempt(&principal, &open, &mut answers)?;
+        self.pusher.attempt(&open, &mut self.answers)?;
+        let left = self.answers.iter().filter(|answer| answer.is_none()).count();
+        self.tries = if left < open.len() { 0 } else { self.tries + 1 };
+        Ok(left > 0)
     }
-    pusher.answer(answers)
+
+    /// The verdicts and receipts, once all is taken in.
+    pub fn answer(self) -> Result<PushAnswer, ApiError> {
+        self.pusher.answer(self.answers)
+    }
 }
 
 struct Pusher<'a> {
@@ -66,12 +69,48 @@ struct Pusher<'a> {
     device: &'a DeviceRow,
     request: &'a PushRequest,
     now_ms: i64,
-    rights: Rights<'a>,
+    principal: Principal,
+    assignments: Vec<AssignmentRow>,
     scope: BTreeSet<Bucket>,
     actors: BTreeSet<ActorId>,
     catalogs: std::sync::Arc<Catalogs>,
     office: Office,
-    proof: BatchProof,
+    /// Until it is stored, which it is with the first slice that writes something.
+    proof: Option<BatchProof>,
+}
+
+impl<'a> Pusher<'a> {
+    fn new(app: &'a App, device: &'a DeviceRow, request: &'a PushRequest) -> Result<Self, ApiError> {
+        if request.items.len() > wire::MAX_PUSH_ITEMS {
+            return Err(ApiError::bad("too_many_items", "items"));
+        }
+        let digest = PushRequest::message(device.id, request.batch, &request.items);
+        gridpass_core::seal::verify(&device.public_key, &digest, &request.signature)
+            .map_err(|_| ApiError::bad("signature", "signature"))?;
+        let now_ms = app.now_ms();
+        let principal = device.principal();
+        let assignments = app.db.assignments(&principal, now_ms, device.user)?;
+        let catalogs = app.catalogs();
+        Ok(Self {
+            app,
+            device,
+            request,
+            now_ms,
+            principal,
+            scope: scope(device.user, &assignments, now_ms).into_iter().collect(),
+            assignments,
+            actors: device.actors.iter().copied().collect(),
+            office: app.office(now_ms, &catalogs),
+            catalogs,
+            proof: Some(BatchProof {
+                device: device.id,
+                batch: request.batch,
+                key: request.key,
+                digest,
+                signature: request.signature.clone(),
+            }),
+        })
+    }
 }
 
 /// A verdict, with the stored change that its receipt is for.
@@ -131,12 +170,14 @@ struct Judged {
     checked: Checked,
     collection: String,
     home: Bucket,
+    shown: ShownValues,
     notes: Vec<Reason>,
 }
 
 impl Pusher<'_> {
-    /// Prepares the open items, writes them together, and fills in the answers of those that were written.
-    fn attempt(&self, principal: &Principal, open: &[usize], answers: &mut [Option<Answer>]) -> Result<(), ApiError> {
+    /// Prepares as many of the open items as make a slice, writes them together, and fills in the answers of those that
+    /// were written.
+    fn attempt(&mut self, open: &[usize], answers: &mut [Option<Answer>]) -> Result<(), ApiError> {
         let items: Vec<(usize, &PushItem)> =
             open.iter().filter_map(|n| Some((*n, self.request.items.get(*n)?))).collect();
         let refs: Vec<ItemRef> = items
@@ -148,20 +189,28 @@ impl Pusher<'_> {
                 intent: item.intent.id,
             })
             .collect();
-        let PushFacts { items: known, records } = self.app.db.push_facts(principal, self.now_ms, &refs)?;
+        let PushFacts { items: known, records } =
+            self.app.db.push_facts(&self.principal, self.now_ms, &refs, SLICE_BYTES)?;
         let mut drafts: BTreeMap<RecordId, Draft> = BTreeMap::new();
         for (record, facts) in records {
             drafts.insert(record, Draft::new(facts)?);
         }
-        let proof = Commit { write: Write::Batch(self.proof.clone()), audit: self.audit("pushed", "{}".into()) };
-        let mut commits = vec![proof];
+        let proof = self.proof.clone();
+        let proof = proof.map(|proof| Commit { write: Write::Batch(proof), audit: self.audit("pushed", "{}".into()) });
+        let mut commits: Vec<Commit> = proof.into_iter().collect();
+        let ahead = commits.len();
+        let mut work = 0;
         let mut waiting: Vec<(usize, Answer)> = Vec::new();
         for ((n, item), known) in items.into_iter().zip(known) {
+            if work >= SLICE_WORK {
+                break;
+            }
             let Some(draft) = drafts.get_mut(&item.record) else { continue };
             let answer = match known {
                 Known::New if draft.document.contains(&item.change.hash) => continue, // twice in this push: next round
                 Known::New => {
                     let (answer, commit) = self.prepare(item, draft);
+                    work += commit.work();
                     commits.push(commit);
                     waiting.push((n, answer));
                     continue;
@@ -182,8 +231,9 @@ impl Pusher<'_> {
             return Ok(());
         }
         let outcomes = self.app.db.commit(self.now_ms, commits)?;
+        self.proof = None;
         self.app.advanced(&outcomes);
-        for ((n, mut answer), outcome) in waiting.into_iter().zip(outcomes.into_iter().skip(1)) {
+        for ((n, mut answer), outcome) in waiting.into_iter().zip(outcomes.into_iter().skip(ahead)) {
             let Outcome::Stored(stored) = outcome else { continue };
             if let (Verdict::Accepted { via, .. }, Some(change)) = (&mut answer.verdict, &mut answer.stored) {
                 *via = self.via(stored.last.into_iter());
@@ -259,20 +309,20 @@ impl Pusher<'_> {
             (None, Some(create)) if create.home.class() == class || create.home == own => create.home,
             (None, _) => return Err(rejected("home_class")),
         };
-        if class == BucketClass::District || !self.rights.may_write(item.grant, home) {
+        if class == BucketClass::District || !self.rights().may_write(item.grant, home) {
             return Err(rejected("no_right"));
         }
         let offices = draft.offices();
-        let shown = shown_values(&checked.document.state(), |actor| offices.contains(actor));
+        let shown = shown_values(&checked.state, |actor| offices.contains(actor));
         let mut notes = self.catalogs.findings(item.catalog_version, &collection, &plain(&shown), self.now_ms);
         if time::is_off(self.request, self.now_ms) {
             notes.push(Reason::new("clock_off"));
         }
-        Ok(Judged { checked, collection, home, notes })
+        Ok(Judged { checked, collection, home, shown, notes })
     }
 
     fn accept(&self, item: &PushItem, draft: &mut Draft, judged: Judged) -> (Answer, Commit) {
-        let Judged { checked: Checked { change, built, mut document }, collection, home, notes } = judged;
+        let Judged { checked: Checked { change, built, mut document, .. }, collection, home, shown, notes } = judged;
         let corrected_ms = time::corrected_ms(&item.intent, self.request, self.now_ms);
         let hash = built.hash;
         draft.authors.insert(hash, Author { actor: change.actor, role: Role::DEVICE, time_ms: corrected_ms });
@@ -284,12 +334,14 @@ impl Pusher<'_> {
         let followed = follow(&self.office, item.record, (&change, hash), &mut document, &mut draft.authors, &rules);
         draft.facts.open.retain(|key| !followed.decided.contains(key));
         draft.facts.open.extend(followed.tickets.iter().map(|ticket| ticket.key.clone()));
-        let keys: Vec<&str> = change.puts.iter().map(|put| put.key.as_str()).collect();
-        let detail = serde_json::json!({ "keys": keys, "change": hash.to_string() }).to_string();
         let action = if draft.base.is_some() { "changed" } else { "created" };
-        let audit = Audit { object: Some(item.record.0.to_vec()), ..self.audit(action, detail) };
-        let offices = draft.offices();
-        let shown = shown_values(&document.state(), |actor| offices.contains(actor));
+        let audit = Audit { object: Some(item.record.0.to_vec()), ..self.audit(action, "{}".into()) };
+        let shown = if followed.changes.is_empty() {
+            shown
+        } else {
+            let offices = draft.offices();
+            shown_values(&document.state(), |actor| offices.contains(actor))
+        };
         let puts = change.puts.iter().map(|put| (put.key.as_str(), &put.value));
         let standing = |key: &str| shown.get(key).map(|shown| shown.value().clone());
         let files = self.signed(files(&self.catalogs, &collection, puts, &standing));
@@ -336,6 +388,15 @@ impl Pusher<'_> {
         let stored = StoredChange { hash, home, log_seq: 0, time_ms: self.now_ms };
         let answer = Answer { verdict: Verdict::Accepted { via: None, notes }, stored: Some(stored) };
         (answer, Commit { write: Write::Record(Box::new(write)), audit })
+    }
+
+    fn rights(&self) -> Rights<'_> {
+        Rights {
+            user: self.device.user,
+            assignments: &self.assignments,
+            now_ms: self.now_ms,
+            grace_ms: self.app.limits.grace_ms,
+        }
     }
 
     fn ticket(&self, item: &PushItem) -> TicketId {

@@ -4,10 +4,12 @@ mod batch;
 mod files;
 mod rights;
 mod time;
+mod turns;
 
-pub use batch::push;
+pub use batch::{Slices, push};
 pub use rights::{Rights, scope, scope_of};
 pub use time::corrected_ms;
+pub use turns::{Turn, Turns};
 
 use gridpass_core::id::ChangeHash;
 use gridpass_core::record::ShownValues;

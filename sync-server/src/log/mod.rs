@@ -3,11 +3,12 @@
 //! A [`Commit`] names what it was prepared against. Where that no longer stands the database answers
 //! [`Outcome::Stale`] and applies nothing of it; the one who prepared it looks again.
 
+use gridpass_core::Value;
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{
     ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GrantId, IntentId, KeyId, RecordId, TicketId, UserId,
 };
-use gridpass_core::record::{Built, Change, ShownValues};
+use gridpass_core::record::{Built, Change, Shown, ShownValues};
 use gridpass_core::wire::{IntentKind, Reason, Role};
 
 /// The collections whose records are read in every grid that names them: what stands above a house, and where people
@@ -21,6 +22,32 @@ pub struct Commit {
     pub write: Write,
     /// Who did it.
     pub audit: Audit,
+}
+
+impl Commit {
+    /// About how much there is to write: rows, and a kilobyte of bytes as one more. An edit of one field is six.
+    pub fn work(&self) -> usize {
+        match &self.write {
+            Write::Record(write) => {
+                let text = |value: &Value| if let Value::Str(text) = value { text.len() } else { 1 };
+                let shown =
+                    |(key, shown): (&String, &Shown)| key.len() + shown.all().into_iter().map(text).sum::<usize>();
+                let bytes = write.changes.iter().map(|change| change.built.bytes().len()).sum::<usize>()
+                    + write.shown.iter().map(shown).sum::<usize>();
+                let logs = 1 + write.also.len();
+                3 + logs
+                    + write.changes.len() * (1 + logs)
+                    + write.tickets.len()
+                    + write.decided.len()
+                    + write.names.len() * 3
+                    + write.files.work()
+                    + bytes / 1024
+            }
+            Write::Quarantine(item) => 2 + item.files.work() + item.item.len() / 1024,
+            Write::Batch(_) => 2,
+            Write::Nothing => 1,
+        }
+    }
 }
 
 /// What a commit writes.
@@ -81,6 +108,13 @@ pub struct Files {
     pub named: Vec<NamedFile>,
     /// The keys whose files are taken back; that is for ever.
     pub taken_back: Vec<String>,
+}
+
+impl Files {
+    /// What is looked up and written, in rows.
+    fn work(&self) -> usize {
+        (self.named.len() + self.taken_back.len()) * 5
+    }
 }
 
 /// A key that names a file.
@@ -215,7 +249,7 @@ pub struct Audit {
     pub action: &'static str,
     /// The bytes of the id of what it was done to.
     pub object: Option<Vec<u8>>,
-    /// Keys and codes, as JSON.
+    /// Keys and codes, as JSON; not those of a stored change, which its row names.
     pub detail: String,
 }
 

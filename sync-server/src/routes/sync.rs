@@ -131,7 +131,12 @@ pub async fn push(
     Packed(request): Packed<PushRequest>,
 ) -> Result<Packed<PushAnswer>, ApiError> {
     app.throttle.push.pass(&device.id)?;
-    blocking(move || ingest::push(&app, &device, &request).map(Packed)).await
+    let turn = app.turns.take(device.id).await?;
+    blocking(move || {
+        let _turn = turn; // until all is written, whether the phone still waits for the answer or not
+        ingest::push(&app, &device, &request).map(Packed)
+    })
+    .await
 }
 
 /// `POST /sync/v1/pull`

@@ -1,8 +1,12 @@
 //! Who asks too often waits, and a full disk is told apart from a defect.
 
 use axum::http::StatusCode;
+use gridpass_core::catalog::FileRef;
+use gridpass_core::id::{BlobHash, RecordId};
 use gridpass_core::record::Document;
-use gridpass_core::wire::{self, EnrolRequest, Nonce, PullRequest, PushAnswer};
+use gridpass_core::wire::{self, EnrolRequest, Nonce, PullRequest, PushAnswer, PushRequest};
+use gridpass_server::ingest::Slices;
+use tokio::task::JoinSet;
 
 use crate::hand::{Hand, Server, accepted, record};
 use crate::http::{keep_log, log, post, post_from};
@@ -50,6 +54,102 @@ fn one_item(server: &Server, phone: &mut Hand, n: u8, value: &str) -> Vec<u8> {
     let mut actors = Vec::new();
     let item = phone.item(record(n), &change, server.base(), &mut actors);
     wire::pack(&phone.push(phone.count, actors, vec![item]))
+}
+
+/// A push of so many new records, each with as many files as it holds: much to look up and to write for its bytes.
+fn heavy(server: &Server, phone: &mut Hand, records: u32) -> PushRequest {
+    let mut actors = Vec::new();
+    let items = (0..records).map(|n| {
+        let files = (0..180u32).map(|file| {
+            let hash = BlobHash(*blake3::hash(&[n.to_be_bytes(), file.to_be_bytes()].concat()).as_bytes());
+            let pointer = FileRef {
+                hash,
+                size: 1000,
+                media_type: "image/jpeg".into(),
+                taken_at_ms: None,
+                purpose: None,
+                thumb: None,
+            };
+            (format!("photo/{file:032x}"), pointer.to_value())
+        });
+        let puts: Vec<(String, gridpass_core::Value)> = files.collect();
+        let puts: Vec<_> = puts.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+        let change = phone.change(&mut Document::new(), &puts);
+        let mut item = phone.item(RecordId::derived("heavy", &[&n.to_be_bytes()]), &change, server.base(), &mut actors);
+        item.create.as_mut().unwrap().collection = "visit".into();
+        item
+    });
+    let items = items.collect();
+    phone.push(1, actors, items)
+}
+
+#[test]
+fn a_heavy_push_is_written_in_slices_and_a_light_one_comes_between_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(folder.path());
+    let (mut busy, mut light) = (server.enrol(1), server.enrol(2));
+    let request = heavy(&server, &mut busy, 24);
+    let mut slices = Slices::new(&server.app, &busy.device, &request).unwrap();
+    assert!(slices.step().unwrap(), "there is more than one slice");
+    let between = light.save(&server, record(1), &mut Document::new(), &[("kind", "family".into())]);
+    let mut more = 1;
+    while slices.step().unwrap() {
+        more += 1;
+    }
+    assert!(more >= 4, "one slice is at most a fifth of the heaviest push");
+    let answer = slices.answer().unwrap();
+    assert_eq!((accepted(&answer), accepted(&between)), (24, 1));
+    let rows: Vec<u64> = answer.sheet.unwrap().receipts.iter().map(|receipt| receipt.log_seq).collect();
+    let row = between.sheet.unwrap().receipts[0].log_seq;
+    assert!(rows.iter().any(|own| *own < row) && rows.iter().filter(|own| **own > row).count() > 12, "{row} {rows:?}");
+    assert_eq!(server.faults(), []);
+}
+
+#[test]
+fn what_a_phone_saves_in_a_day_is_one_slice() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(folder.path());
+    let mut phone = server.enrol(1);
+    let mut actors = Vec::new();
+    let items: Vec<_> = (0..250u32)
+        .map(|n| {
+            let change = phone.change(&mut Document::new(), &[("kind", "family".into())]);
+            phone.count = 0;
+            phone.item(RecordId::derived("day", &[&n.to_be_bytes()]), &change, server.base(), &mut actors)
+        })
+        .collect();
+    let request = phone.push(1, actors, items);
+    let mut slices = Slices::new(&server.app, &phone.device, &request).unwrap();
+    assert!(!slices.step().unwrap(), "nothing is left after the first");
+    assert_eq!(accepted(&slices.answer().unwrap()), 250);
+}
+
+#[tokio::test]
+async fn one_push_of_a_phone_is_taken_in_at_a_time_four_wait_and_its_colleague_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = std::sync::Arc::new(Server::open(folder.path()));
+    let (mut wild, mut calm) = (server.enrol(1), server.enrol(2));
+    let (token, other) = (server.token(&wild), server.token(&calm));
+    let push = one_item(&server, &mut wild, 0, "family");
+    let turn = server.app.turns.take(wild.device.id).await.unwrap();
+    let mut pushes = JoinSet::new();
+    for _ in 0..5 {
+        let (server, token, push) = (server.clone(), token.clone(), push.clone());
+        pushes.spawn(async move { post(&server, "/sync/v1/push", Some(&token), push).await });
+    }
+    let first = pushes.join_next().await.unwrap().unwrap();
+    assert_eq!((first.status, first.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "busy"), "the others wait");
+    let calm = one_item(&server, &mut calm, 1, "family");
+    assert_eq!(post(&server, "/sync/v1/push", Some(&other), calm).await.status, StatusCode::OK);
+    assert!(pushes.try_join_next().is_none());
+    drop(turn);
+    let mut receipts = Vec::new();
+    while let Some(answer) = pushes.join_next().await {
+        let answer: PushAnswer = wire::unpack(&answer.unwrap().body, 1 << 20).unwrap();
+        receipts.push(answer.sheet.unwrap().receipts);
+    }
+    assert_eq!(receipts.len(), 4);
+    assert!(receipts.windows(2).all(|pair| pair[0] == pair[1]), "the same push gets the same receipt");
 }
 
 #[tokio::test]

@@ -8,9 +8,9 @@ use gridpass_core::record;
 use gridpass_core::wire::{self, RowKind};
 use rusqlite::{Connection, params};
 
-use super::log_end::LogEnd;
+use super::log_end::{Entry, LogEnd};
 use super::share::share;
-use super::{DbError, backend, bucket_number, files, join_hashes, optional, rows};
+use super::{DbError, backend, bucket_number, files, join_hashes, names, optional, rows};
 use crate::log::{Audit, BatchProof, Commit, NewChange, Outcome, Quarantined, RecordWrite, Stored, Write};
 
 pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError> {
@@ -23,8 +23,12 @@ pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) 
                 Write::Batch(proof) => keep_proof(connection, now_ms, proof)?,
                 Write::Nothing => Outcome::Stored(Stored { time_ms: now_ms, ..Stored::default() }),
             };
-            if let Outcome::Stored(_) = outcome {
-                audit(connection, now_ms, &commit.audit)?;
+            if let Outcome::Stored(stored) = &outcome {
+                let change = match (&commit.write, stored.home.first()) {
+                    (Write::Record(write), Some((hash, _))) => change_number(connection, write, *hash)?,
+                    _ => None,
+                };
+                audit_of(connection, now_ms, &commit.audit, change)?;
             }
             Ok(outcome)
         })
@@ -32,18 +36,27 @@ pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) 
 }
 
 pub(super) fn audit(connection: &Connection, now_ms: i64, audit: &Audit) -> Result<(), DbError> {
+    audit_of(connection, now_ms, audit, None)
+}
+
+/// The number of a stored change.
+fn change_number(connection: &Connection, write: &RecordWrite, hash: ChangeHash) -> Result<Option<i64>, DbError> {
+    const STEP: &str = "finding a change";
+    let mut statement = connection
+        .prepare_cached("SELECT number FROM change WHERE record = ?1 AND generation = ?2 AND hash = ?3")
+        .map_err(backend(STEP))?;
+    optional(statement.query_row(params![write.record.0, write.generation, hash.0], |row| row.get(0)), STEP)
+}
+
+/// An audit row, of a change where one was stored: that says of which record.
+fn audit_of(connection: &Connection, now_ms: i64, audit: &Audit, change: Option<i64>) -> Result<(), DbError> {
+    let who = names::who(connection, audit.user, audit.device, None)?;
+    let object = audit.object.as_ref().filter(|_| change.is_none());
     execute(
         connection,
         "writing the audit",
-        "INSERT INTO audit (at, user, device, action, object, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            now_ms,
-            audit.user.map(|id| id.0),
-            audit.device.map(|id| id.0),
-            audit.action,
-            audit.object,
-            audit.detail
-        ],
+        "INSERT INTO audit (at, who, action, object, change, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![now_ms, who, audit.action, object, change, audit.detail],
     )
 }
 
@@ -92,22 +105,32 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
     let home = number_of(connection, write.home)?;
     let after = numbers(connection, write.home, &write.also)?;
 
+    let writers = write.changes.iter().map(|new| names::writer(connection, new.change.actor));
+    let writers: Vec<i64> = writers.collect::<Result<_, _>>()?;
     let mut stored = Stored { time_ms: now_ms, ..Stored::default() };
     let all: BTreeSet<u32> = before.iter().copied().chain(after.keys().copied()).collect();
     for number in all {
         let entered = !before.contains(&number) || write.changes.is_empty();
-        let kinds: Vec<(RowKind, Option<ChangeHash>)> = match after.contains_key(&number) {
-            false => vec![(RowKind::REMOVE, None)],
-            true if entered => vec![(RowKind::PUT, write.heads.first().copied())],
-            true => write.changes.iter().map(|change| (RowKind::CHANGE, Some(change.built.hash))).collect(),
+        let entry = |kind, hash| Entry { kind, hash, change: None, moved_to: None };
+        let entries: Vec<Entry> = match after.contains_key(&number) {
+            false => vec![Entry { moved_to: Some(home), ..entry(RowKind::REMOVE, None) }],
+            true if entered => vec![entry(RowKind::PUT, write.heads.first().copied())],
+            true => {
+                let changes = write.changes.iter().zip(&writers);
+                let row = |(new, writer): (&NewChange, &i64)| Entry {
+                    change: Some((*writer, new.change.actor_seq)),
+                    ..entry(RowKind::CHANGE, Some(new.built.hash))
+                };
+                changes.map(row).collect()
+            }
         };
         let was = standing.as_ref().filter(|_| before.contains(&number)).map_or(0, |standing| standing.checksum);
         let is = if after.contains_key(&number) { checksum } else { 0 };
         let mut end = LogEnd::of(connection, number, is.wrapping_sub(was))?;
         let first = end.head + 1;
-        for (kind, hash) in kinds {
-            let moved_to = (kind == RowKind::REMOVE).then_some(home);
-            let log_seq = end.add(connection, (write.record, write.generation), kind, hash, moved_to)?;
+        for entry in entries {
+            let Entry { kind, hash, .. } = entry;
+            let log_seq = end.add(connection, (write.record, write.generation), entry)?;
             if let Some(bucket) = after.get(&number) {
                 stored.last.retain(|(known, _)| known != bucket);
                 stored.last.push((*bucket, log_seq.cast_unsigned()));
@@ -125,8 +148,8 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
         distribute(connection, now_ms, write.record, number, number == home, stays)?;
     }
 
-    for (change, (_, log_seq)) in write.changes.iter().zip(&stored.home) {
-        insert_change(connection, now_ms, write, change, home, log_seq.cast_signed())?;
+    for ((change, writer), (_, log_seq)) in write.changes.iter().zip(writers).zip(&stored.home) {
+        insert_change(connection, now_ms, write, (change, writer), (home, log_seq.cast_signed()))?;
     }
     execute(
         connection,
@@ -215,41 +238,35 @@ fn insert_change(
     connection: &Connection,
     now_ms: i64,
     write: &RecordWrite,
-    new: &NewChange,
-    home: u32,
-    log_seq: i64,
+    (new, writer): (&NewChange, i64),
+    (home, log_seq): (u32, i64),
 ) -> Result<(), DbError> {
     execute(
         connection,
         "writing a change",
-        "INSERT INTO change (record, generation, hash, fmt, actor, actor_seq, start_op, max_op, deps, bytes, role,
-         device, user, intent, intent_kind, visit, grant_id, catalog_version, recv_time, device_time, corrected_time,
-         batch, bucket, log_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-         ?23, ?24)",
+        "INSERT INTO change (record, generation, writer, actor_seq, hash, fmt, start_op, max_op, bytes, role, who,
+         intent, intent_kind, visit, catalog_version, recv_time, device_time, corrected_time, batch, bucket, log_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
         params![
             write.record.0,
             write.generation,
+            writer,
+            new.change.actor_seq.cast_signed(),
             new.built.hash.0,
             write.fmt,
-            new.change.actor.0,
-            new.change.actor_seq.cast_signed(),
             new.change.start_op.cast_signed(),
             new.change.max_op().cast_signed(),
-            join_hashes(&new.change.deps),
             new.built.bytes(),
             new.by.role.0,
-            new.by.device.map(|id| id.0),
-            new.by.user.map(|id| id.0),
+            names::who(connection, new.by.user, new.by.device, new.by.grant)?,
             new.intent.0,
             new.intent_kind.0,
             new.visit.map(|id| id.0),
-            new.by.grant.map(|id| id.0),
             new.catalog_version,
             now_ms,
             new.device_ms,
             new.corrected_ms,
-            new.batch.map(|id| id.0),
+            names::batch(connection, new.by.device, new.batch)?,
             home,
             log_seq
         ],

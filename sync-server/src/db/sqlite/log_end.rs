@@ -7,6 +7,17 @@ use rusqlite::{Connection, params};
 use super::commit::execute;
 use super::{DbError, backend};
 
+/// What a row of a log says of its record.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    pub kind: RowKind,
+    /// The change, or the record's head.
+    pub hash: Option<ChangeHash>,
+    /// The number of the change's writer and its count, which are stored in place of its hash.
+    pub change: Option<(i64, u64)>,
+    pub moved_to: Option<u32>,
+}
+
 /// A bucket's head, checksum and chain. Rows are added to it; then it is stored.
 pub(super) struct LogEnd {
     number: u32,
@@ -33,24 +44,24 @@ impl LogEnd {
         &mut self,
         connection: &Connection,
         (record, generation): (RecordId, u32),
-        kind: RowKind,
-        hash: Option<ChangeHash>,
-        moved_to: Option<u32>,
+        Entry { kind, hash, change, moved_to }: Entry,
     ) -> Result<i64, DbError> {
         self.head += 1;
         self.chain = link(self.chain, record, generation, kind, hash);
         execute(
             connection,
             "adding a log row",
-            "INSERT INTO log (bucket, log_seq, record, generation, kind, change_hash, moved_to, checksum_after, chain)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO log (bucket, log_seq, record, generation, kind, writer, actor_seq, change_hash, moved_to,
+             checksum_after, chain) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 self.number,
                 self.head,
                 record.0,
                 generation,
                 kind.0,
-                hash.map(|hash| hash.0),
+                change.map(|(writer, _)| writer),
+                change.map(|(_, count)| count.cast_signed()),
+                hash.filter(|_| change.is_none()).map(|hash| hash.0),
                 moved_to,
                 self.checksum,
                 self.chain

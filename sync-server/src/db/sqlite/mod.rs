@@ -5,6 +5,7 @@ mod copy;
 mod files;
 mod log_end;
 mod migrations;
+mod names;
 mod people;
 mod push;
 mod read;
@@ -234,11 +235,12 @@ impl Database for Sqlite {
     }
 
     fn commit(&self, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError> {
-        self.writer.run("committing", now_ms, move |connection| commit::apply(connection, now_ms, commits))
+        let work = commits.iter().map(Commit::work).sum();
+        self.writer.run_heavy("committing", now_ms, work, move |connection| commit::apply(connection, now_ms, commits))
     }
 
-    fn push_facts(&self, _: &Principal, _: i64, items: &[ItemRef]) -> Result<PushFacts, DbError> {
-        self.read("looking up a push", |tx| push::facts(tx, items))
+    fn push_facts(&self, _: &Principal, _: i64, items: &[ItemRef], most_bytes: usize) -> Result<PushFacts, DbError> {
+        self.read("looking up a push", |tx| push::facts(tx, items, most_bytes))
     }
 
     fn homes(&self, _: &Principal, _: i64, records: &[RecordId]) -> Result<BTreeMap<RecordId, Bucket>, DbError> {

@@ -1,6 +1,7 @@
 //! What the checks of a push need, looked up in one read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::RecordId;
@@ -10,13 +11,19 @@ use rusqlite::{Connection, Row, params};
 use super::{DbError, backend, named, named_or_null, optional, rows, split_hashes};
 use crate::db::{ChangeMeta, ItemRef, Known, PushFacts, RecordFacts, RecordRow, StoredChange};
 
-pub(super) fn facts(connection: &Connection, items: &[ItemRef]) -> Result<PushFacts, DbError> {
+/// Of the first items, until that many bytes of changes were read.
+pub(super) fn facts(connection: &Connection, items: &[ItemRef], most_bytes: usize) -> Result<PushFacts, DbError> {
     let mut facts = PushFacts::default();
+    let mut bytes = 0;
     for item in items {
+        if bytes > most_bytes {
+            break;
+        }
         facts.items.push(known(connection, item)?);
-    }
-    for record in items.iter().map(|item| item.record).collect::<BTreeSet<_>>() {
-        facts.records.insert(record, record_facts(connection, record)?);
+        if let Entry::Vacant(place) = facts.records.entry(item.record) {
+            let record = place.insert(record_facts(connection, item.record)?);
+            bytes += record.changes.iter().map(|change| change.row.bytes.len()).sum::<usize>();
+        }
     }
     Ok(facts)
 }
@@ -146,8 +153,9 @@ pub(super) fn changes(connection: &Connection, record: RecordId, generation: u32
     rows(
         connection,
         "reading changes",
-        "SELECT hash, bytes, actor, role, user, device, corrected_time, intent, intent_kind FROM change
-         WHERE record = ?1 AND generation = ?2 ORDER BY recv_time, max_op, hash",
+        "SELECT c.hash, c.bytes, w.actor, c.role, y.user, y.device, c.corrected_time, c.intent, c.intent_kind
+         FROM change c JOIN writer w ON w.number = c.writer LEFT JOIN who y ON y.number = c.who
+         WHERE c.record = ?1 AND c.generation = ?2 ORDER BY c.recv_time, c.max_op, c.hash",
         params![record.0, generation],
         change_meta,
     )

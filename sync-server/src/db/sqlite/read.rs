@@ -215,8 +215,10 @@ fn touched(connection: &Connection, record: RecordId, since: Option<(u32, u64)>)
         Some((number, from)) if !entered => rows(
             connection,
             "reading new changes",
-            "SELECT c.hash, c.bytes, c.actor, c.role, c.user, c.device, c.corrected_time, c.intent, c.intent_kind
-             FROM log l JOIN change c ON c.record = l.record AND c.generation = l.generation AND c.hash = l.change_hash
+            "SELECT c.hash, c.bytes, w.actor, c.role, y.user, y.device, c.corrected_time, c.intent, c.intent_kind
+             FROM log l JOIN change c ON c.record = l.record AND c.generation = l.generation
+             AND c.writer = l.writer AND c.actor_seq = l.actor_seq
+             JOIN writer w ON w.number = c.writer LEFT JOIN who y ON y.number = c.who
              WHERE l.bucket = ?1 AND l.record = ?2 AND l.log_seq > ?3 ORDER BY l.log_seq",
             params![number, record.0, from.cast_signed()],
             change_meta,

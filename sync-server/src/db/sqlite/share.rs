@@ -6,7 +6,7 @@ use gridpass_core::wire::RowKind;
 use rusqlite::{Connection, params};
 
 use super::commit::{distribute, number_of};
-use super::log_end::LogEnd;
+use super::log_end::{Entry, LogEnd};
 use super::{DbError, backend, named, optional, split_hashes};
 use crate::log::{READ_WHERE_NAMED, RecordWrite};
 
@@ -48,7 +48,8 @@ fn share_one(connection: &Connection, now_ms: i64, record: RecordId, with: Bucke
     }
     let head = split_hashes(&heads, "record")?.first().copied();
     let mut end = LogEnd::of(connection, number, checksum)?;
-    end.add(connection, (record, generation), RowKind::PUT, head, None)?;
+    let entry = Entry { kind: RowKind::PUT, hash: head, change: None, moved_to: None };
+    end.add(connection, (record, generation), entry)?;
     end.store(connection)?;
     distribute(connection, now_ms, record, number, false, (false, true))?;
     Ok(Some(bucket))

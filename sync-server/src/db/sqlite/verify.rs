@@ -53,11 +53,11 @@ fn verify_records(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Resu
 struct StoredChange {
     hash: ChangeHash,
     bytes: Vec<u8>,
+    writer: i64,
     actor: ActorId,
     actor_seq: i64,
     start_op: i64,
     max_op: i64,
-    deps: Vec<u8>,
     bucket: u32,
     log_seq: i64,
 }
@@ -73,18 +73,18 @@ fn verify_changes(
     let changes = rows(
         connection,
         "reading changes",
-        "SELECT hash, bytes, actor, actor_seq, start_op, max_op, deps, bucket, log_seq FROM change
-         WHERE record = ?1 AND generation = ?2",
+        "SELECT c.hash, c.bytes, c.writer, w.actor, c.actor_seq, c.start_op, c.max_op, c.bucket, c.log_seq
+         FROM change c JOIN writer w ON w.number = c.writer WHERE c.record = ?1 AND c.generation = ?2",
         params![stored.id.0, stored.generation],
         |row| {
             Ok(StoredChange {
                 hash: named(row, "hash")?,
                 bytes: row.get("bytes")?,
+                writer: row.get("writer")?,
                 actor: named(row, "actor")?,
                 actor_seq: row.get("actor_seq")?,
                 start_op: row.get("start_op")?,
                 max_op: row.get("max_op")?,
-                deps: row.get("deps")?,
                 bucket: row.get("bucket")?,
                 log_seq: row.get("log_seq")?,
             })
@@ -108,27 +108,27 @@ fn verify_changes(
         let columns = fields.actor == change.actor
             && fields.actor_seq == change.actor_seq.cast_unsigned()
             && fields.start_op == change.start_op.cast_unsigned()
-            && fields.max_op() == change.max_op.cast_unsigned()
-            && split_hashes(&change.deps, "change")? == fields.deps;
+            && fields.max_op() == change.max_op.cast_unsigned();
         if !columns {
             found(fault("a column does not agree with the bytes"));
         }
         let logged = rows(
             connection,
             "reading a log row",
-            "SELECT record, kind, change_hash FROM log WHERE bucket = ?1 AND log_seq = ?2",
+            "SELECT record, kind, writer, actor_seq FROM log WHERE bucket = ?1 AND log_seq = ?2",
             params![change.bucket, change.log_seq],
             |row| {
                 Ok((
                     named::<RecordId>(row, "record")?,
                     RowKind(row.get("kind")?),
-                    named_or_null::<ChangeHash>(row, "change_hash")?,
+                    (row.get::<_, Option<i64>>("writer")?, row.get::<_, Option<i64>>("actor_seq")?),
                 ))
             },
         )?;
+        let place = (Some(change.writer), Some(change.actor_seq));
         let in_log = logged
             .iter()
-            .any(|(record, kind, hash)| *record == stored.id && (*kind == RowKind::PUT || *hash == Some(change.hash)));
+            .any(|(record, kind, named)| *record == stored.id && (*kind == RowKind::PUT || *named == place));
         if !in_log {
             found(fault("its log row is missing or names another change"));
         }
@@ -185,8 +185,10 @@ fn verify_logs(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<
         let mut last_sum = bucket.checksum;
         let mut statement = connection
             .prepare_cached(
-                "SELECT log_seq, record, generation, kind, change_hash, checksum_after, chain FROM log WHERE bucket = ?1
-                 ORDER BY log_seq",
+                "SELECT l.log_seq, l.record, l.generation, l.kind, coalesce(l.change_hash, c.hash) AS change_hash,
+                 l.checksum_after, l.chain FROM log l
+                 LEFT JOIN change c ON c.record = l.record AND c.generation = l.generation AND c.writer = l.writer
+                 AND c.actor_seq = l.actor_seq WHERE l.bucket = ?1 ORDER BY l.log_seq",
             )
             .map_err(super::backend("reading a log"))?;
         let mut log = statement.query([bucket.number]).map_err(super::backend("reading a log"))?;
@@ -239,9 +241,11 @@ pub(super) fn trace(connection: &Connection, record: RecordId) -> Result<Vec<ser
     let log: Vec<(Bucket, i64, u8, Option<ChangeHash>)> = rows(
         connection,
         "tracing the log",
-        "SELECT b.name, l.log_seq, l.kind, l.change_hash FROM record_bucket rb
+        "SELECT b.name, l.log_seq, l.kind, coalesce(l.change_hash, c.hash) AS change_hash FROM record_bucket rb
          JOIN bucket b ON b.number = rb.bucket
          JOIN log l ON l.bucket = rb.bucket AND l.record = rb.record
+         LEFT JOIN change c ON c.record = l.record AND c.generation = l.generation AND c.writer = l.writer
+         AND c.actor_seq = l.actor_seq
          WHERE rb.record = ?1 ORDER BY b.name, l.log_seq",
         [record.0],
         |row| Ok((named(row, "name")?, row.get("log_seq")?, row.get("kind")?, named_or_null(row, "change_hash")?)),
@@ -260,9 +264,11 @@ pub(super) fn trace(connection: &Connection, record: RecordId) -> Result<Vec<ser
     rows(
         connection,
         "tracing changes",
-        "SELECT c.generation, c.hash, c.actor, c.actor_seq, c.role, c.device, c.user, c.intent, c.intent_kind,
-         c.catalog_version, c.recv_time, c.device_time, c.corrected_time, c.batch, b.name AS home, c.log_seq, c.bytes
+        "SELECT c.generation, c.hash, w.actor, c.actor_seq, c.role, y.device, y.user, c.intent, c.intent_kind,
+         c.catalog_version, c.recv_time, c.device_time, c.corrected_time, p.id AS batch, b.name AS home, c.log_seq, c.bytes
          FROM change c JOIN bucket b ON b.number = c.bucket
+         JOIN writer w ON w.number = c.writer LEFT JOIN who y ON y.number = c.who
+         LEFT JOIN batch p ON p.number = c.batch
          WHERE c.record = ?1 ORDER BY c.generation, c.recv_time, c.max_op",
         [record.0],
         |row| {

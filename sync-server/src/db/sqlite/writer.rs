@@ -12,13 +12,22 @@ use super::{DbError, backend};
 
 /// The most jobs that share one commit.
 const GROUP: usize = 256;
+/// How much work there may be in a group for another job to join it: a few slices of heavy pushes, many ordinary ones.
+const GROUP_WORK: usize = 12_000;
 
 type Reply = Box<dyn FnOnce(Option<&DbError>) + Send>;
 /// Runs on the connection, or is told why there is none to run on.
-type Job = Box<dyn FnOnce(Result<&Connection, &DbError>) -> Reply + Send>;
+type Run = Box<dyn FnOnce(Result<&Connection, &DbError>) -> Reply + Send>;
+
+/// What waits for the writer.
+struct Job {
+    now_ms: i64,
+    work: usize,
+    run: Run,
+}
 
 pub(super) struct Writer {
-    jobs: Mutex<Option<SyncSender<(i64, Job)>>>,
+    jobs: Mutex<Option<SyncSender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -40,9 +49,31 @@ impl Writer {
         now_ms: i64,
         job: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
-        let stopped = || DbError::Backend { step, cause: "the writer has stopped".into() };
+        self.run_heavy(step, now_ms, 1, job)
+    }
+
+    /// The same for a job of so much work.
+    pub(super) fn run_heavy<T: Send + 'static>(
+        &self,
+        step: &'static str,
+        now_ms: i64,
+        work: usize,
+        job: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, DbError> {
+        let answered = self.queue(step, now_ms, work, job)?;
+        answered.recv().map_err(|_| stopped(step))?
+    }
+
+    /// Puts a job at the end of the queue.
+    fn queue<T: Send + 'static>(
+        &self,
+        step: &'static str,
+        now_ms: i64,
+        work: usize,
+        job: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<Receiver<Result<T, DbError>>, DbError> {
         let (answer, answered) = sync_channel(1);
-        let job: Job = Box::new(move |connection| {
+        let run: Run = Box::new(move |connection| {
             let result = match connection {
                 Ok(connection) => in_savepoint(connection, step, job),
                 Err(error) => Err(within(step, error)),
@@ -56,9 +87,9 @@ impl Writer {
                 let _ = answer.send(result);
             })
         });
-        let sender = self.jobs.lock().ok().and_then(|jobs| jobs.clone()).ok_or_else(stopped)?;
-        sender.send((now_ms, job)).map_err(|_| stopped())?;
-        answered.recv().map_err(|_| stopped())?
+        let sender = self.jobs.lock().ok().and_then(|jobs| jobs.clone()).ok_or_else(|| stopped(step))?;
+        sender.send(Job { now_ms, work, run }).map_err(|_| stopped(step))?;
+        Ok(answered)
     }
 }
 
@@ -76,15 +107,14 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: &Connection, jobs: &Receiver<(i64, Job)>, marker: &Path, epoch: u64) {
+fn work(connection: &Connection, jobs: &Receiver<Job>, marker: &Path, epoch: u64) {
     while let Ok(first) = jobs.recv() {
-        let mut group = vec![first];
-        group.extend(jobs.try_iter().take(GROUP - 1));
-        let latest = group.iter().map(|(now, _)| *now).max().unwrap_or(0);
+        let group = group(first, jobs);
+        let latest = group.iter().map(|job| job.now_ms).max().unwrap_or(0);
         let mut state = connection.execute_batch("BEGIN IMMEDIATE").map_err(backend("beginning"));
         let mut replies: Vec<Reply> = Vec::with_capacity(group.len());
-        for (_, job) in group {
-            replies.push(job(state.as_ref().map(|()| connection)));
+        for job in group {
+            replies.push((job.run)(state.as_ref().map(|()| connection)));
             if state.is_ok() && connection.is_autocommit() {
                 // SQLite takes a whole transaction back when the disk is full: what came before is gone with it.
                 state = Err(DbError::Storage { step: "writing", cause: "the transaction was taken back".into() });
@@ -97,6 +127,22 @@ fn work(connection: &Connection, jobs: &Receiver<(i64, Job)>, marker: &Path, epo
         }
         replies.into_iter().for_each(|reply| reply(committed.as_ref().err()));
     }
+}
+
+/// A job and those that wait behind it, in their order, until there are enough for one commit.
+fn group(first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
+    let mut work = first.work;
+    let mut group = vec![first];
+    while group.len() < GROUP && work < GROUP_WORK {
+        let Ok(next) = jobs.try_recv() else { break };
+        work += next.work;
+        group.push(next);
+    }
+    group
+}
+
+fn stopped(step: &'static str) -> DbError {
+    DbError::Backend { step, cause: "the writer has stopped".into() }
 }
 
 /// Commits with the newest time of the group; returns the sum of all heads.
@@ -155,4 +201,48 @@ pub(super) fn read_marker(marker: &Path) -> Option<(u64, i64)> {
     let text = fs::read_to_string(marker).ok()?;
     let (epoch, heads) = text.trim().split_once(' ')?;
     Some((u64::from_str_radix(epoch, 16).ok()?, heads.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heavy_jobs_end_a_group_and_none_overtakes_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(folder.path().join("a")).unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE meta (key PRIMARY KEY, value); CREATE TABLE bucket (head); CREATE TABLE done (n, before);",
+            )
+            .unwrap();
+        let writer = Writer::start(connection, folder.path().join("marker"), 1).unwrap();
+        let (release, held) = sync_channel::<()>(1);
+        let (begun, has_begun) = sync_channel(1);
+        let wait = move |_: &Connection| {
+            begun.send(()).unwrap();
+            held.recv().map_err(|_| stopped("waiting"))
+        };
+        let first = writer.queue("waiting", 0, 1, wait).unwrap();
+        has_begun.recv().unwrap();
+        // How many jobs another connection sees when each runs: those of earlier groups.
+        let file = folder.path().join("a");
+        let answers: Vec<_> = [GROUP_WORK / 2, GROUP_WORK / 2, 1, GROUP_WORK, 1]
+            .into_iter()
+            .map(|work| {
+                let reader = Connection::open(&file).unwrap();
+                let count = move |connection: &Connection| {
+                    let all = |c: &Connection| c.query_row("SELECT count(*) FROM done", [], |row| row.get::<_, i64>(0));
+                    let seen = (all(connection).unwrap(), all(&reader).unwrap());
+                    connection.execute("INSERT INTO done (n) VALUES (1)", []).map_err(backend("counting"))?;
+                    Ok(seen)
+                };
+                writer.queue("counting", 0, work, count).unwrap()
+            })
+            .collect();
+        release.send(()).unwrap();
+        first.recv().unwrap().unwrap();
+        let seen: Vec<(i64, i64)> = answers.into_iter().map(|answer| answer.recv().unwrap().unwrap()).collect();
+        assert_eq!(seen, [(0, 0), (1, 0), (2, 2), (3, 2), (4, 4)]);
+    }
 }

@@ -90,7 +90,7 @@ pub fn of_writers_of_one_record_each_is_stored_once(backend: &dyn Backend) {
         }
     });
     let stored = usize::from(EACH) * 8;
-    let facts = db.push_facts(&Principal::SERVER, NOW, &[item(&first, intent(0))]).unwrap();
+    let facts = db.push_facts(&Principal::SERVER, NOW, &[item(&first, intent(0))], usize::MAX).unwrap();
     let record = &facts.records[&first.record];
     assert_eq!(record.changes.len(), stored);
     assert_eq!(record.changes.iter().map(|change| change.row.intent).collect::<BTreeSet<_>>().len(), stored);
@@ -100,7 +100,7 @@ pub fn of_writers_of_one_record_each_is_stored_once(backend: &dyn Backend) {
 
 /// Looks, prepares and commits once; false if somebody was faster.
 fn add(db: &dyn Database, first: &Draft, actor: u8, id: gridpass_core::id::IntentId) -> bool {
-    let facts = db.push_facts(&Principal::SERVER, NOW, &[item(first, id)]).unwrap();
+    let facts = db.push_facts(&Principal::SERVER, NOW, &[item(first, id)], usize::MAX).unwrap();
     let mut draft = first.clone();
     if let Some(row) = &facts.records[&first.record].row {
         let bytes = facts.records[&first.record].changes.iter().map(|change| change.row.bytes.as_slice());
@@ -130,7 +130,7 @@ pub fn an_intent_is_stored_once_per_record(backend: &dyn Backend) {
     let mut again = one.clone();
     assert_eq!(db.commit(NOW, vec![again.put(1, intent(1), "single")]).unwrap(), [Outcome::Stale]);
     assert_eq!(start(db, A).1.log_seq, 2);
-    let facts = db.push_facts(&Principal::SERVER, NOW, &[item(&again, intent(1))]).unwrap();
+    let facts = db.push_facts(&Principal::SERVER, NOW, &[item(&again, intent(1))], usize::MAX).unwrap();
     let Known::Stored(known) = &facts.items[0] else { panic!("{:?}", facts.items) };
     assert_eq!((known.hash, known.home, known.log_seq), (stored, A, 1), "another hash, the same save");
 }
@@ -218,11 +218,11 @@ pub fn what_is_in_quarantine_is_known_by_its_hash(backend: &dyn Backend) {
     for _ in 0..2 {
         store(db, Commit { write: Write::Quarantine(Box::new(quarantined.clone())), audit: audit.clone() });
     }
-    let facts = db.push_facts(&Principal::SERVER, NOW, &[asked]).unwrap();
+    let facts = db.push_facts(&Principal::SERVER, NOW, &[asked], usize::MAX).unwrap();
     let Known::Quarantined { ticket, reason, blocked_by } = &facts.items[0] else { panic!("{:?}", facts.items) };
     assert_eq!((*ticket, *blocked_by), (TicketId([1; 16]), Some(TicketId([2; 16]))));
     assert_eq!(*reason, Reason::at("wrong_type", "kind"));
     assert_eq!(facts.records[&draft.record].quarantined.get(&asked.hash), Some(&TicketId([1; 16])));
     let other = ItemRef { hash: gridpass_core::id::ChangeHash([9; 32]), ..asked };
-    assert!(matches!(db.push_facts(&Principal::SERVER, NOW, &[other]).unwrap().items[..], [Known::New]));
+    assert!(matches!(db.push_facts(&Principal::SERVER, NOW, &[other], usize::MAX).unwrap().items[..], [Known::New]));
 }

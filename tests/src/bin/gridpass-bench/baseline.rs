@@ -198,7 +198,11 @@ pub fn written(connection: &Connection, bucket: i64, from: &Mark) -> Result<Writ
         ("log", "INSERT", rows_of(connection, &format!("SELECT * FROM log WHERE {new} ORDER BY log_seq"))?),
         ("record", "INSERT OR REPLACE", rows_of(connection, &records)?),
         ("audit", "INSERT", rows_of(connection, &format!("SELECT * FROM audit WHERE rowid > {audit}"))?),
-        ("batch", "INSERT", rows_of(connection, &format!("SELECT * FROM batch WHERE id {of_new} ORDER BY recv_time"))?),
+        (
+            "batch",
+            "INSERT",
+            rows_of(connection, &format!("SELECT * FROM batch WHERE number {of_new} ORDER BY recv_time"))?,
+        ),
     ];
     Ok(Written { tables })
 }
