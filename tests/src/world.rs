@@ -29,6 +29,9 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// When stories begin: 2027-01-15, in milliseconds since 1970.
 pub const START_MS: i64 = 1_800_000_000_000;
 
+/// The grid of all stories.
+const GRID_CODE: &str = "370212001001001";
+
 /// A server with one grid.
 pub struct World {
     folder: TempDir,
@@ -43,16 +46,30 @@ pub struct World {
 impl World {
     /// A new server in a folder of its own.
     pub fn new() -> Result<Self, Error> {
-        let world = Self {
+        let world = Self::empty(GridId(random()?))?;
+        world.start()?;
+        world.server()?.db.add_grid(START_MS, world.grid, &[], GRID_CODE, "中韩第一网格")?;
+        Ok(world)
+    }
+
+    /// A server over a copy of another's folder.
+    pub fn over(folder: &Path) -> Result<Self, Error> {
+        let mut world = Self::empty(GridId::default())?;
+        copy_folder(folder, &world.server_folder())?;
+        world.start()?;
+        let grid = world.server()?.db.grid_by_code(&Principal::SERVER, START_MS, GRID_CODE)?;
+        world.grid = grid.ok_or("a server without the grid of all stories")?;
+        Ok(world)
+    }
+
+    fn empty(grid: GridId) -> Result<Self, Error> {
+        Ok(Self {
             folder: tempfile::tempdir()?,
             server: Mutex::new(None),
             router: Arc::default(),
             clock: Arc::new(AtomicI64::new(START_MS)),
-            grid: GridId(random()?),
-        };
-        world.start()?;
-        world.server()?.db.add_grid(START_MS, world.grid, &[], "370212001001001", "中韩第一网格")?;
-        Ok(world)
+            grid,
+        })
     }
 
     /// Starts the server over what is in its folder.
@@ -96,6 +113,11 @@ impl World {
 
     /// Enrols a phone of a new user who works in a grid, and syncs it.
     pub async fn phone_in(&self, login: &str, grid: GridId) -> Result<Worker, Error> {
+        self.phone_keeping(login, grid, Arc::new(MemoryKeys::default())).await
+    }
+
+    /// Enrols a phone that keeps its secrets in a store, and syncs it.
+    pub async fn phone_keeping(&self, login: &str, grid: GridId, keys: Arc<dyn KeyStore>) -> Result<Worker, Error> {
         let server = self.server()?;
         let user = UserId(random()?);
         server.db.add_user(START_MS, user, login, login)?;
@@ -105,9 +127,8 @@ impl World {
         let code = format!("code-{login}");
         let until = self.clock.load(Ordering::Relaxed) + 3_600_000;
         server.db.add_enrol_code(START_MS, *blake3::hash(code.as_bytes()).as_bytes(), user, until)?;
-        let line = Line::default();
-        let clock = Arc::new(AtomicI64::new(self.clock.load(Ordering::Relaxed)));
-        let host = self.host(&line, &clock);
+        let (line, clock) = self.line_and_clock();
+        let host = self.host(&line, &clock, keys);
         let folder = self.folder.path().join(login);
         let code = EnrolCode { url: "https://localhost".into(), code, pin: server.keys.tls_pin }.to_string();
         let phone = Phone::enroll(&folder, host.clone(), EnrolInput { code, pin: None }).await?;
@@ -116,11 +137,23 @@ impl World {
         Ok(worker)
     }
 
-    fn host(&self, line: &Line, clock: &Arc<AtomicI64>) -> Host {
+    /// Opens a phone over the folder and the secrets of another.
+    pub fn opened(&self, folder: PathBuf, keys: Arc<dyn KeyStore>) -> Result<Worker, Error> {
+        let (line, clock) = self.line_and_clock();
+        let host = self.host(&line, &clock, keys);
+        let phone = Phone::open(&folder, host.clone(), None)?;
+        Ok(Worker { phone, folder, host, line, clock })
+    }
+
+    fn line_and_clock(&self) -> (Line, Arc<AtomicI64>) {
+        (Line::default(), Arc::new(AtomicI64::new(self.clock.load(Ordering::Relaxed))))
+    }
+
+    fn host(&self, line: &Line, clock: &Arc<AtomicI64>, keys: Arc<dyn KeyStore>) -> Host {
         let (router, line) = (self.router.clone(), line.clone());
         let connect = InMemory::new_async(move |request| carry(router.clone(), line.clone(), request));
         Host {
-            keys: Arc::new(MemoryKeys::default()),
+            keys,
             clock: Arc::new(MovedClock(clock.clone())),
             random: Arc::new(SystemRandom),
             connect: Arc::new(connect),

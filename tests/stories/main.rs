@@ -27,4 +27,6 @@ mod scope;
 #[cfg(test)]
 mod searching;
 #[cfg(test)]
+mod upgrades;
+#[cfg(test)]
 mod visits;

@@ -641,18 +641,3 @@ async fn a_disk_that_refuses_is_told_and_the_upload_goes_on_when_it_heals() {
     assert_eq!(at(&phone.look(&server, hash).await), ok(bytes.len(), 200));
     assert_eq!(phone.get(&server, hash, None).await.body, bytes);
 }
-
-/// `cargo test -p gridpass-server --test it -- --ignored --nocapture how_long`
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn how_long_eight_megabytes_take() {
-    let (_folder, server) = open();
-    let mut phone = Camera::new(&server, 1);
-    let bytes = picture(27, 8_000_000);
-    phone.names(&server, record(1), 1, &bytes);
-    let begin = std::time::Instant::now();
-    phone.upload(&server, &bytes).await;
-    let up = begin.elapsed();
-    phone.get(&server, hash_of(&bytes), None).await;
-    println!("8,000,000 bytes: {up:?} up, {:?} down", begin.elapsed() - up);
-}
