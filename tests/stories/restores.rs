@@ -189,3 +189,37 @@ async fn the_file_of_a_stopped_server_copied_back_later_begins_a_new_epoch_each_
     epochs.dedup();
     assert_eq!(epochs.len(), 3);
 }
+
+/// Numbers of buckets are given out again: here the place of the grid gets the number that its base had.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_from_before_the_grids_first_record_loses_nothing_and_the_sync_ends() {
+    let world = World::new().unwrap();
+    let (li, wang) = (world.phone("li").await.unwrap(), world.phone("wang").await.unwrap());
+    let folder = world.server_folder().with_file_name("backup");
+    let server = world.server().unwrap();
+    backup(&server, &world.server_folder(), &folder, &passphrase(), &mut |fault| panic!("{fault:?}")).unwrap();
+    let person = crate::forms::person(&li, "住户甲");
+    li.sync().await.unwrap();
+    let first = area(&li, "海尔山庄");
+    li.sync().await.unwrap();
+    wang.sync().await.unwrap();
+    set(&wang, first, "usage", "public");
+    wang.sync().await.unwrap();
+
+    drop(server);
+    world.stop();
+    let now = world.clock.load(Ordering::Relaxed);
+    let clock = |last| Clock::new(last, move || now);
+    restore(&world.server_folder(), &folder, true, None, clock, &mut |fault| panic!("{fault:?}")).unwrap();
+    world.start().unwrap();
+    area(&wang, "别的小区");
+    for _ in 0..3 {
+        assert!(wang.sync().await.is_ok() && li.sync().await.is_ok());
+    }
+    for worker in [&li, &wang] {
+        assert_eq!(worker.phone.state().unwrap().unsent, 0);
+        assert_eq!(worker.phone.values(first).unwrap().get("usage").unwrap().value(), &Value::from("public"));
+        assert!(worker.phone.show(person).is_ok());
+    }
+    assert_eq!(world.faults().unwrap(), []);
+}

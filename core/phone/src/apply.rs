@@ -173,10 +173,10 @@ impl Inner {
         }
         self.store.write(|tx| {
             let before = grids(tx)?;
+            let epoch = granted.first().map(|granted| granted.as_of.epoch);
             for number in removed {
                 if let Some(held) = bucket::by_number(tx, *number)? {
-                    bucket::delete(tx, &held.bucket)?;
-                    sweep_orphans(tx, catalog)?;
+                    self.give_up(tx, catalog, &held, epoch)?;
                 }
             }
             for closing in closing {
@@ -187,6 +187,13 @@ impl Inner {
             }
             for granted in granted {
                 self.take_granted(tx, now, granted)?;
+            }
+            // A server that was put back gives numbers out again: whoever still has one of them is not known there.
+            for held in bucket::all(tx)? {
+                let is_of_another = |granted: &Granted| granted.number == held.number && granted.bucket != held.bucket;
+                if Some(held.cursor.epoch) != epoch && granted.iter().any(is_of_another) {
+                    self.give_up(tx, catalog, &held, epoch)?;
+                }
             }
             let after = grids(tx)?;
             if before != after {
@@ -221,16 +228,7 @@ impl Inner {
         if known.is_some_and(|known| known.state != BucketState::Loading) {
             held.load += 1;
             bucket::distrust(tx, &granted.bucket)?;
-            if pending::requeue(tx, &granted.bucket)? > 0 {
-                let again: Vec<_> = pending::to_send(tx, usize::MAX)?.into_iter().filter(|own| own.receipted).collect();
-                self.outbox_append(again.iter().map(|own| Entry::Save(Box::new(save_entry(own)))).collect())?;
-                let records: BTreeSet<_> = again.iter().map(|own| own.record).collect();
-                for record in records {
-                    if let Some(settled) = settled::get(tx, record)? {
-                        settled::remember_deps(tx, &settled)?;
-                    }
-                }
-            }
+            self.send_own_again(tx, &granted.bucket)?;
         }
         bucket::put_packs(tx, &granted.bucket, &granted.packs, !goes_on)?;
         if bucket::missing_packs(tx, &granted.bucket)? == 0 {
@@ -240,6 +238,38 @@ impl Inner {
         let mut taken = Taken::look_out(tx)?;
         settle(tx, now, &held, &mut taken)?;
         self.finish_taking(tx, &self.catalog(), &mut taken)
+    }
+
+    /// A bucket that this phone may not hold any more, or that a server which was put back has never had. What the phone
+    /// keeps of its own is sent again to such a server.
+    fn give_up(
+        &self,
+        tx: &Transaction<'_>,
+        catalog: &Catalog,
+        held: &HeldBucket,
+        epoch: Option<u64>,
+    ) -> store::Result<()> {
+        if epoch.is_some_and(|epoch| epoch != held.cursor.epoch) {
+            bucket::distrust(tx, &held.bucket)?;
+            self.send_own_again(tx, &held.bucket)?;
+        }
+        bucket::delete(tx, &held.bucket)?;
+        sweep_orphans(tx, catalog)
+    }
+
+    /// Queues every own change of the bucket that the phone keeps, with what each was made on.
+    fn send_own_again(&self, tx: &Transaction<'_>, bucket: &Bucket) -> store::Result<()> {
+        if pending::requeue(tx, bucket)? > 0 {
+            let again: Vec<_> = pending::to_send(tx, usize::MAX)?.into_iter().filter(|own| own.receipted).collect();
+            self.outbox_append(again.iter().map(|own| Entry::Save(Box::new(save_entry(own)))).collect())?;
+            let records: BTreeSet<_> = again.iter().map(|own| own.record).collect();
+            for record in records {
+                if let Some(settled) = settled::get(tx, record)? {
+                    settled::remember_deps(tx, &settled)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn take_page(
