@@ -26,3 +26,5 @@ mod round_trip;
 mod scope;
 #[cfg(test)]
 mod searching;
+#[cfg(test)]
+mod simulation;

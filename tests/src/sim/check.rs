@@ -126,6 +126,9 @@ fn compare(
     let (phone, number) = (handset.phone()?, handset.number);
     let state = phone.state()?;
     let Some(held) = state.buckets.iter().find(|held| held.bucket == bucket) else {
+        if records.is_empty() {
+            return Ok(()); // a bucket begins with its first row
+        }
         faults.push(format!("phone {number} does not hold {bucket}"));
         return Ok(());
     };

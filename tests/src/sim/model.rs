@@ -78,6 +78,8 @@ pub struct Model {
     pub edits: Vec<Edit>,
     /// Phones that were copied or put back: what they hold may be elsewhere too.
     pub copied: Vec<usize>,
+    /// Phones whose assignment ended at some time: what their grid held has left them.
+    pub left: Vec<usize>,
     /// Whether the server lost its disk.
     pub server_restored: bool,
 }
@@ -116,7 +118,8 @@ impl Model {
                 .iter()
                 .any(|(_, record, key, value)| *record == edit.record && *key == edit.key && *value == edit.value);
             let must = match edit.fate {
-                Fate::Saved => true,
+                // What a restored server lost comes back from phones that still hold it.
+                Fate::Saved => !(self.server_restored && self.left.contains(&edit.phone)),
                 Fate::AcknowledgedThenDiskLost => !self.server_restored,
                 Fate::Uncertain | Fate::GivenUp | Fate::LostWithDisk => false,
             };

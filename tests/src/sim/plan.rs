@@ -145,7 +145,11 @@ impl Plan {
             let number = || u32::try_from(draw.below(1000)).unwrap_or(0);
             Step { act, phone: u8::try_from(draw.below(phones)).unwrap_or(0), a: number(), b: number() }
         };
-        Self { seed, phones: u8::try_from(phones).unwrap_or(2), steps: (0..steps).map(step).collect() }
+        // A district with an address and an organisation that every phone may hold.
+        let founded = [(Act::Create, 0), (Act::Whole, 0), (Act::Create, 1), (Act::Whole, 0)];
+        let founded = founded.map(|(act, a)| Step { act, phone: 0, a, b: 0 });
+        let steps = founded.into_iter().chain((0..steps).map(step)).collect();
+        Self { seed, phones: u8::try_from(phones).unwrap_or(2), steps }
     }
 
     /// The smallest plan found that still fails: pieces are left out, large ones first, while it does.

@@ -1,6 +1,6 @@
 //! Playing a plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -38,7 +38,7 @@ const FIELDS: [(&str, &str, Rule); 10] = [
     ("address", "alias/0000000000000000000000000000000a", Rule::Later),
 ];
 /// More messages than any sync has.
-const MANY: usize = 3000;
+const MANY: usize = 200;
 /// More rounds of syncs than any run needs to become quiet.
 const ROUNDS: usize = 16;
 
@@ -62,6 +62,8 @@ pub fn run(plan: &Plan, planted: Planted) -> Result<Report, Error> {
         play.step(step)?;
     }
     play.heal()?;
+    let left = |handset: &&Handset| play.left.contains(&handset.user);
+    play.model.left = play.handsets.iter().filter(left).map(|handset| handset.number).collect();
     let (folder, grid) = (&play.assigned, play.grid);
     let assigned = |handset: &Handset| folder.get(&handset.user).copied().unwrap_or(false);
     let found = check(play.server.app()?, grid, &play.handsets, assigned, &play.model)?;
@@ -82,6 +84,7 @@ struct Play {
     grid: GridId,
     handsets: Vec<Handset>,
     assigned: BTreeMap<UserId, bool>,
+    left: BTreeSet<UserId>,
     model: Model,
     report: Report,
     edits: i64,
@@ -105,6 +108,7 @@ impl Play {
             grid,
             handsets: Vec::new(),
             assigned: BTreeMap::new(),
+            left: BTreeSet::new(),
             model: Model::default(),
             report: Report::default(),
             edits: 0,
@@ -686,6 +690,7 @@ impl Play {
             let app = self.server.app()?;
             app.db.end_assignments(app.now_ms(), user, self.grid)?;
             self.assigned.insert(user, false);
+            self.left.insert(user);
             Ok(())
         } else {
             self.assign(user)
