@@ -40,7 +40,7 @@ fn every_plan_that_once_failed_holds() {
 #[test]
 fn planted_bugs_are_noticed() {
     for planted in Planted::ALL {
-        let mut plans = (1..=SEEDS).map(|seed| Plan::draw(seed, 200));
+        let mut plans = (1..=SEEDS).map(|seed| Plan::draw(seed, STEPS));
         assert!(plans.any(|plan| !run(&plan, planted).unwrap().faults.is_empty()), "{planted:?}");
     }
 }

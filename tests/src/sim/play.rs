@@ -248,7 +248,7 @@ impl Play {
         let text = format!("新{}", self.edits);
         let addresses = rows(&phone, "address")?;
         let (collection, key, rule, more) = match addresses.get(a % addresses.len().max(1)) {
-            Some(address) if a % 3 > 0 => (
+            Some(address) if !a.is_multiple_of(3) => (
                 "organisation",
                 "name",
                 Rule::People,
@@ -285,7 +285,7 @@ impl Play {
         let fields: Vec<_> = FIELDS.iter().filter(|(of, ..)| *of == collection).collect();
         let mut edits: Vec<edit::Edit> = Vec::new();
         let mut noted = Vec::new();
-        for n in 0..1 + usize::from(b % 7 == 0) {
+        for n in 0..1 + usize::from(b.is_multiple_of(7)) {
             let Some((_, key, rule)) = fields.get((b + n) % fields.len().max(1)) else { continue };
             if edits.iter().any(|edit| edit.key == *key) {
                 continue;
@@ -376,7 +376,7 @@ impl Play {
         let InboxItem { id, record, edits, .. } = item.clone();
         let given_up: Vec<_> = edits.iter().map(|edit| (edit.key.clone(), plain(&edit.new))).collect();
         let asks = edits.iter().any(|edit| edit.key.starts_with("t/"));
-        let done = if b % 2 == 0 || asks {
+        let done = if b.is_multiple_of(2) || asks {
             self.count("discarded");
             phone.discard(id).map(|()| Vec::new())
         } else {
