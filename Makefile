@@ -4,9 +4,9 @@ export CARGO_TERM_COLOR ?= auto
 # Property tests draw from one seed, so that a change is judged by the change. Another: PROPTEST_RNG_SEED=7 make test
 export PROPTEST_RNG_SEED ?= 20270115
 
-.PHONY: help demo test kotlin quick bench lint fmt doc
+.PHONY: help demo test kotlin quick sim sim-selfcheck bench lint fmt doc
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 demo: ## A server and real phone processes play a morning and prove it (DEMO_EXIT=1 ends after it)
 	$(CARGO) build --locked --quiet --bins --features gridpass-phone/cli -p gridpass-server -p gridpass-phone -p gridpass-tests
@@ -21,6 +21,12 @@ kotlin: ## The phone driven from Kotlin against a real server, a part of test; n
 
 quick: ## The tests of a change in the making: units, forgeries, hand-made phones, stories
 	$(CARGO) test --locked --quiet --workspace --all-features --lib --tests
+
+sim: ## Many phones and a server under seeds, against a plain model (RUNS=100 SEED=1 STEPS=400; PLAN=file plays one)
+	$(CARGO) run --locked --quiet -p gridpass-tests --bin gridpass-sim
+
+sim-selfcheck: ## The simulation has to notice every planted bug
+	$(CARGO) run --locked --quiet -p gridpass-tests --bin gridpass-sim -- --selfcheck
 
 # The peer's packages go into target/; without node, or without a way to the packages, its rows are left out.
 PEER := target/bench/peer

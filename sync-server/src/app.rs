@@ -69,10 +69,16 @@ pub enum OpenError {
 impl App {
     /// Opens the server in a data folder, which is made if it is not there. The clock starts where the last one ended.
     pub fn open(folder: &Path, clock: impl FnOnce(i64) -> Clock) -> Result<Self, OpenError> {
+        Self::open_in(folder, clock, u64::from_le_bytes(random()?))
+    }
+
+    /// The same with the number that a new epoch gets if one begins: of what the server draws at random only this
+    /// decides what phones are shown, so a simulation hands it in.
+    pub fn open_in(folder: &Path, clock: impl FnOnce(i64) -> Clock, fresh_epoch: u64) -> Result<Self, OpenError> {
         std::fs::create_dir_all(folder).map_err(OpenError::Folder)?;
         let config = Config::read(folder)?;
         let keys = Keys::open(&folder.join(keys::FOLDER))?;
-        let (db, opened) = Sqlite::open(folder, u64::from_le_bytes(random()?))?;
+        let (db, opened) = Sqlite::open(folder, fresh_epoch)?;
         db.set_max_mb(config.max_database_mb)?;
         let clock = clock(db.last_time()?);
         let app = Self {

@@ -1,5 +1,6 @@
 //! Stories, tools and data that prove GridPass: real phones and a real server together.
 
 pub mod chaos;
+pub mod sim;
 pub mod street;
 pub mod world;

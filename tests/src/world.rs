@@ -279,7 +279,8 @@ fn carry(router: Arc<Mutex<Option<axum::Router>>>, line: Line, request: Request)
     })
 }
 
-async fn call(router: axum::Router, request: Request) -> Result<Response, TransportError> {
+/// Hands a request to the routes.
+pub(crate) async fn call(router: axum::Router, request: Request) -> Result<Response, TransportError> {
     let mut builder = http::Request::builder().uri(&request.path);
     if let Some(token) = &request.token {
         builder = builder.header(http::header::AUTHORIZATION, format!("Bearer {token}"));

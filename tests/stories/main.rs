@@ -27,6 +27,8 @@ mod scope;
 #[cfg(test)]
 mod searching;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod upgrades;
 #[cfg(test)]
 mod visits;

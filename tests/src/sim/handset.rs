@@ -1,0 +1,127 @@
+//! One phone of a run: a folder, a platform, and a process that the plan ends.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use gridpass_core::id::{IntentId, UserId};
+use gridpass_phone::{ApiError, Phone, SyncReport};
+use tokio::runtime::Runtime;
+
+use super::host::Platform;
+use super::net::Net;
+use crate::world::Error;
+
+type Syncing = Pin<Box<dyn Future<Output = Result<SyncReport, ApiError>> + Send>>;
+
+/// How often a sync that waits is asked again.
+const TURNS: usize = 4;
+
+/// One phone.
+pub struct Handset {
+    /// Its number.
+    pub number: usize,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What outlives folder and process.
+    pub platform: Platform,
+    /// Its user.
+    pub user: UserId,
+    /// The copy of its folder, with how many edits there were in the world.
+    pub copy: Option<(PathBuf, usize)>,
+    /// Its drafts.
+    pub drafts: Vec<IntentId>,
+    phone: Option<Phone>,
+    sync: Option<Syncing>,
+    net: Net,
+    /// What the phone fetches beside its sync runs here, on this thread.
+    runtime: Runtime,
+}
+
+impl Handset {
+    /// A phone over a folder with an enrolment.
+    pub fn new(number: usize, folder: PathBuf, platform: Platform, user: UserId, net: &Net) -> Result<Self, Error> {
+        let mut handset = Self {
+            number,
+            folder,
+            platform,
+            user,
+            copy: None,
+            drafts: Vec::new(),
+            phone: None,
+            sync: None,
+            net: net.clone(),
+            runtime: tokio::runtime::Builder::new_current_thread().build()?,
+        };
+        handset.open()?;
+        Ok(handset)
+    }
+
+    /// The open phone.
+    pub fn phone(&self) -> Result<&Phone, Error> {
+        Ok(self.phone.as_ref().ok_or("the phone is closed")?)
+    }
+
+    /// Ends the process, with whatever it was doing.
+    pub fn close(&mut self) {
+        self.give_up_sync();
+        self.phone = None;
+        self.platform.fail_after(-1);
+    }
+
+    /// Starts the process.
+    pub fn open(&mut self) -> Result<(), Error> {
+        self.phone = Some(Phone::open(&self.folder, self.platform.host(&self.net, self.number), None)?);
+        Ok(())
+    }
+
+    /// Ends the process and starts it again.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        self.close();
+        self.open()
+    }
+
+    /// Begins to sync, if it does not.
+    pub fn begin_sync(&mut self) -> Result<(), Error> {
+        if self.sync.is_none() {
+            let phone = self.phone()?.clone();
+            self.sync = Some(Box::pin(async move { phone.sync().await }));
+        }
+        Ok(())
+    }
+
+    /// Gives up a sync.
+    pub fn give_up_sync(&mut self) {
+        self.sync = None;
+        self.run_beside();
+    }
+
+    /// Lets what was begun beside the sync go on, or end when the sync was given up.
+    fn run_beside(&self) {
+        self.runtime.block_on(tokio::task::yield_now());
+    }
+
+    /// Whether it syncs.
+    pub fn syncs(&self) -> bool {
+        self.sync.is_some()
+    }
+
+    /// Goes on until it waits for the network; the result when the sync has ended.
+    pub fn go_on(&mut self) -> Option<Result<SyncReport, ApiError>> {
+        // A sync that waits for what goes on beside it is asked again after that had its turn.
+        for _ in 0..TURNS {
+            let sync = self.sync.as_mut()?;
+            let polled = {
+                let _inside = self.runtime.enter();
+                sync.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            };
+            if let Poll::Ready(result) = polled {
+                self.give_up_sync();
+                return Some(result);
+            }
+            self.run_beside();
+        }
+        None
+    }
+}

@@ -1,0 +1,115 @@
+//! What the simulation lends a phone: clocks it moves, randomness from the seed, and a moment when all of it fails.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gridpass_core::catalog::Catalog;
+use gridpass_phone::Host;
+use gridpass_phone::host::{Clock, HostError, KeyStore, Random};
+use gridpass_phone::transport::InMemory;
+
+use super::net::Net;
+use super::random::Draw;
+
+/// Everything of a phone that outlives its process and its folder.
+#[derive(Clone)]
+pub struct Platform {
+    /// The wall clock, in milliseconds since 1970.
+    pub wall: Arc<AtomicI64>,
+    secrets: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    random: Arc<Draw>,
+    /// How many calls still work; negative = all.
+    left: Arc<AtomicI64>,
+}
+
+impl Platform {
+    /// A platform of its own.
+    pub fn new(seed: u64, phone: usize, wall_ms: i64) -> Self {
+        Self {
+            wall: Arc::new(AtomicI64::new(wall_ms)),
+            secrets: Arc::default(),
+            random: Arc::new(Draw::new(seed, 100 + phone as u64)),
+            left: Arc::new(AtomicI64::new(-1)),
+        }
+    }
+
+    /// The same secrets on another phone.
+    pub fn cloned(&self, seed: u64, phone: usize) -> Self {
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let other = Self::new(seed, phone, self.wall.load(Ordering::Relaxed));
+        Self { secrets: Arc::new(Mutex::new(secrets)), ..other }
+    }
+
+    /// Fails for good after so many more calls; a negative number mends it.
+    pub fn fail_after(&self, calls: i64) {
+        self.left.store(calls, Ordering::Relaxed);
+    }
+
+    /// Whether it fails now.
+    pub fn failing(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == 0
+    }
+
+    /// The host of a phone.
+    pub fn host(&self, net: &Net, phone: usize) -> Host {
+        let net = net.clone();
+        Host {
+            keys: Arc::new(self.clone()),
+            clock: Arc::new(self.clone()),
+            random: Arc::new(self.clone()),
+            connect: Arc::new(InMemory::new_async(move |request| net.send(phone, request))),
+            catalog: Catalog::built_in(),
+            app_version: "simulation".into(),
+        }
+    }
+
+    fn call(&self, step: &str) -> Result<(), HostError> {
+        match self.left.load(Ordering::Relaxed) {
+            0 => Err(HostError::new(step)),
+            left => {
+                self.left.store(if left > 0 { left - 1 } else { left }, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl KeyStore for Platform {
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+        self.call("key store")?;
+        Ok(self.secrets.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned())
+    }
+
+    fn store(&self, name: &str, secret: &[u8]) -> Result<(), HostError> {
+        self.call("key store")?;
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), secret.to_vec());
+        Ok(())
+    }
+
+    fn delete(&self, name: &str) -> Result<(), HostError> {
+        self.call("key store")?;
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        Ok(())
+    }
+}
+
+impl Clock for Platform {
+    fn wall_ms(&self) -> Result<i64, HostError> {
+        self.call("clock")?;
+        Ok(self.wall.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn monotonic_ms(&self) -> Result<i64, HostError> {
+        self.call("clock")?;
+        Ok(self.wall.load(Ordering::Relaxed))
+    }
+}
+
+impl Random for Platform {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), HostError> {
+        self.call("randomness")?;
+        self.random.fill(bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! The reference: every edit a user made, with what it had been shown, in maps and lists. Knows nothing of GridPass.
+
+use std::collections::BTreeMap;
+
+/// A value as a person reads it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Plain {
+    /// Nothing, or cleared.
+    Nothing,
+    /// Yes or no.
+    Flag(bool),
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+/// How concurrent values of a field are settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// All stand until somebody decides.
+    People,
+    /// One wins.
+    Later,
+}
+
+/// What became of an edit, as far as its author knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It was saved.
+    Saved,
+    /// The save failed: it may be there or not.
+    Uncertain,
+    /// Its author discarded it or sent something else for it.
+    GivenUp,
+    /// The disk it was on was put back; the server had not said that it has it.
+    LostWithDisk,
+    /// The disk it was on was put back; the server had said that it has it.
+    AcknowledgedThenDiskLost,
+}
+
+/// One edited field of one save.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    /// The save.
+    pub save: String,
+    /// The phone.
+    pub phone: usize,
+    /// The record.
+    pub record: String,
+    /// The field.
+    pub key: String,
+    /// The value.
+    pub value: Plain,
+    /// The values the phone showed there.
+    pub seen: Vec<Plain>,
+    /// How concurrent values are settled.
+    pub rule: Rule,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What stands on the server and what waits on phones, after everybody is quiet.
+#[derive(Debug, Default)]
+pub struct End {
+    /// Every value phones wrote or asked for, by record and field, in the server's history: each as often as stored.
+    pub stored: BTreeMap<(String, String), Vec<Plain>>,
+    /// The values that stand.
+    pub standing: BTreeMap<(String, String), Vec<Plain>>,
+    /// What waits for its author, is pending behind refused work, or was refused: phone, record, field, value.
+    pub waiting: Vec<(usize, String, String, Plain)>,
+}
+
+/// All edits of a run.
+#[derive(Debug, Default)]
+pub struct Model {
+    /// The edits, oldest first.
+    pub edits: Vec<Edit>,
+    /// Phones that were copied or put back: what they hold may be elsewhere too.
+    pub copied: Vec<usize>,
+    /// Phones whose assignment ended at some time: what their grid held has left them.
+    pub left: Vec<usize>,
+    /// Whether the server lost its disk.
+    pub server_restored: bool,
+}
+
+impl Model {
+    /// The phone's disk is what it was when there were `kept` edits; `acknowledged` says of a save that the server said
+    /// that it has it.
+    pub fn disk_put_back(&mut self, phone: usize, kept: usize, acknowledged: impl Fn(&Edit) -> bool) {
+        for edit in self.edits.iter_mut().skip(kept).filter(|edit| edit.phone == phone) {
+            edit.fate = match edit.fate {
+                Fate::Saved if acknowledged(edit) => Fate::AcknowledgedThenDiskLost,
+                Fate::Saved | Fate::LostWithDisk => Fate::LostWithDisk,
+                other => other,
+            };
+        }
+        self.copied.push(phone);
+    }
+
+    /// The author gave up work.
+    pub fn give_up(&mut self, record: &str, key: &str, value: &Plain) {
+        for edit in &mut self.edits {
+            if edit.record == record && edit.key == key && edit.value == *value {
+                edit.fate = Fate::GivenUp;
+            }
+        }
+    }
+
+    /// What is wrong with an end.
+    pub fn faults(&self, end: &End) -> Vec<String> {
+        let mut faults = Vec::new();
+        for edit in &self.edits {
+            let at = (edit.record.clone(), edit.key.clone());
+            let times = end.stored.get(&at).map_or(0, |all| all.iter().filter(|value| **value == edit.value).count());
+            let waits = end
+                .waiting
+                .iter()
+                .any(|(_, record, key, value)| *record == edit.record && *key == edit.key && *value == edit.value);
+            let must = match edit.fate {
+                // What a restored server lost comes back from phones that still hold it.
+                Fate::Saved => !(self.server_restored && self.left.contains(&edit.phone)),
+                Fate::AcknowledgedThenDiskLost => !self.server_restored,
+                Fate::Uncertain | Fate::GivenUp | Fate::LostWithDisk => false,
+            };
+            let name = format!("phone {} {}/{} = {:?}", edit.phone, edit.record, edit.key, edit.value);
+            if must && times == 0 && !waits {
+                faults.push(format!("vanished: {name}"));
+            }
+            // A flag is written again and again; every other value is written once.
+            let once = !matches!(edit.value, Plain::Flag(_) | Plain::Nothing);
+            if once && times > 1 {
+                faults.push(format!("stored {times} times: {name}"));
+            }
+            if once && times > 0 && waits && !self.copied.contains(&edit.phone) && !self.server_restored {
+                faults.push(format!("stored and waiting: {name}"));
+            }
+        }
+        for (at, standing) in &end.standing {
+            self.judge(at, standing, end, &mut faults);
+        }
+        faults
+    }
+
+    /// One field: nothing stands that nobody wrote, nothing unsettled is hidden.
+    fn judge(&self, at: &(String, String), standing: &[Plain], end: &End, faults: &mut Vec<String>) {
+        let here: Vec<&Edit> = self.edits.iter().filter(|edit| (&edit.record, &edit.key) == (&at.0, &at.1)).collect();
+        if here.is_empty() {
+            return;
+        }
+        for value in standing.iter().filter(|value| **value != Plain::Nothing) {
+            if !here.iter().any(|edit| edit.value == *value) {
+                faults.push(format!("nobody wrote {}/{} = {value:?}", at.0, at.1));
+            }
+        }
+        let stored = |value: &Plain| end.stored.get(at).is_some_and(|all| all.contains(value));
+        for edit in here.iter().filter(|edit| stored(&edit.value)) {
+            let replaced = here.iter().any(|other| stored(&other.value) && other.seen.contains(&edit.value));
+            let visible = standing.contains(&edit.value);
+            match edit.rule {
+                Rule::People if !visible && !replaced => {
+                    faults.push(format!("hidden before a decision: {}/{} = {:?}", at.0, at.1, edit.value));
+                }
+                Rule::Later if standing.len() > 1 => {
+                    faults.push(format!("no winner at {}/{}: {standing:?}", at.0, at.1));
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The one real server of a run, stopped, started and put back by the plan.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use axum::Router;
+use gridpass_core::id::hex;
+use gridpass_phone::transport::{Request, Response, TransportError};
+use gridpass_server::app::App;
+use gridpass_server::clock::Clock;
+use gridpass_server::router::router;
+use tokio::runtime::Runtime;
+
+use super::random::Draw;
+use crate::world::{Error, START_MS, call};
+
+const FILE: &str = "gridpass.sqlite";
+/// Limits count real time; a simulation has none.
+const NO_LIMITS: &str = "enrols_per_minute = 0\nsign_ins_per_minute = 0\ntokens_per_minute = 0\n\
+                         pushes_per_minute = 0\npulls_per_minute = 0\nfiles_per_minute = 0\n";
+
+/// The server.
+pub struct Server {
+    folder: PathBuf,
+    /// Its clock, in milliseconds since 1970.
+    pub clock: Arc<AtomicI64>,
+    random: Draw,
+    running: Option<(Arc<App>, Router)>,
+    runtime: Runtime,
+}
+
+impl Server {
+    /// A new server whose keys and epochs follow from the seed.
+    pub fn new(folder: &Path, seed: u64) -> Result<Self, Error> {
+        let random = Draw::new(seed, 2);
+        let keys = folder.join("keys");
+        fs::create_dir_all(&keys)?;
+        for name in ["signing.key", "sealing.key"] {
+            let mut secret = [0; 32];
+            random.fill(&mut secret);
+            fs::write(keys.join(name), format!("{}\n", hex(&secret)))?;
+        }
+        fs::write(folder.join("gridpass.toml"), NO_LIMITS)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let clock = Arc::new(AtomicI64::new(START_MS));
+        let mut server = Self { folder: folder.to_owned(), clock, random, running: None, runtime };
+        server.start()?;
+        Ok(server)
+    }
+
+    /// Starts it over what is in its folder.
+    pub fn start(&mut self) -> Result<(), Error> {
+        if self.running.is_none() {
+            let clock = self.clock.clone();
+            let clock = |last| Clock::new(last, move || clock.load(Ordering::Relaxed));
+            let app = Arc::new(App::open_in(&self.folder, clock, self.random.next())?);
+            self.running = Some((app.clone(), router(app)));
+        }
+        Ok(())
+    }
+
+    /// Stops it.
+    pub fn stop(&mut self) {
+        self.running = None;
+    }
+
+    /// The running server.
+    pub fn app(&self) -> Result<&Arc<App>, Error> {
+        Ok(&self.running.as_ref().ok_or("the server is stopped")?.0)
+    }
+
+    /// Whether it runs.
+    pub fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Answers one request; nothing else happens meanwhile.
+    pub fn serve(&self, request: Request) -> Result<Response, TransportError> {
+        let (_, router) = self.running.as_ref().ok_or(TransportError::NoAnswer)?;
+        self.runtime.block_on(call(router.clone(), request))
+    }
+
+    /// Copies its file while it is stopped.
+    pub fn copy_to(&mut self, file: &Path) -> Result<(), Error> {
+        self.stop();
+        fs::copy(self.folder.join(FILE), file)?;
+        self.start()
+    }
+
+    /// Puts a copy in the place of its file.
+    pub fn put_back(&mut self, file: &Path) -> Result<(), Error> {
+        self.stop();
+        for end in ["-wal", "-shm"] {
+            let beside = self.folder.join(format!("{FILE}{end}"));
+            if beside.exists() {
+                fs::remove_file(beside)?;
+            }
+        }
+        fs::copy(file, self.folder.join(FILE))?;
+        self.start()
+    }
+}

@@ -1,0 +1,46 @@
+//! Many phones, one server, every fault, under seeds and under committed plans (`make sim` plays more).
+
+use gridpass_tests::sim::bugs::Planted;
+use gridpass_tests::sim::plan::Plan;
+use gridpass_tests::sim::run;
+
+/// How many seeds each test plays.
+const SEEDS: u64 = 8;
+const STEPS: usize = 120;
+
+#[test]
+fn after_every_fault_every_edit_is_somewhere_and_all_show_the_same() {
+    let mut edits = 0;
+    for seed in 1..=SEEDS {
+        let report = run(&Plan::draw(seed, STEPS), Planted::Nothing).unwrap();
+        assert_eq!(report.faults, Vec::<String>::new(), "make sim RUNS=1 SEED={seed} STEPS={STEPS}");
+        edits += report.edits;
+    }
+    assert!(edits > 100, "{edits} edits are too few to say anything");
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    let plan = Plan::draw(3, STEPS);
+    assert_eq!(run(&plan, Planted::Nothing).unwrap(), run(&plan, Planted::Nothing).unwrap());
+}
+
+#[test]
+fn every_committed_plan_holds() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/sim/plans");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files {
+        let plan: Plan = std::fs::read_to_string(&file).unwrap().parse().unwrap();
+        assert_eq!(run(&plan, Planted::Nothing).unwrap().faults, Vec::<String>::new(), "{}", file.display());
+    }
+}
+
+#[test]
+fn planted_bugs_are_noticed() {
+    for planted in Planted::ALL {
+        let mut plans = (1..=SEEDS).map(|seed| Plan::draw(seed, STEPS));
+        assert!(plans.any(|plan| !run(&plan, planted).unwrap().faults.is_empty()), "{planted:?}");
+    }
+}
