@@ -223,3 +223,36 @@ async fn a_backup_from_before_the_grids_first_record_loses_nothing_and_the_sync_
     }
     assert_eq!(world.faults().unwrap(), []);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_handed_in_before_a_grid_left_the_phone_is_offered_again_too() {
+    let world = World::new().unwrap();
+    let (li, wang) = (world.phone("li").await.unwrap(), world.phone("wang").await.unwrap());
+    let first = area(&li, "海尔山庄");
+    li.sync().await.unwrap();
+    let folder = world.server_folder().with_file_name("backup");
+    let server = world.server().unwrap();
+    backup(&server, &world.server_folder(), &folder, &passphrase(), &mut |fault| panic!("{fault:?}")).unwrap();
+    set(&li, first, "usage", "public");
+    let second = area(&li, "别的小区");
+    li.sync().await.unwrap();
+    let user = server.db.user_by_login(&Principal::SERVER, server.now_ms(), "li").unwrap().unwrap();
+    server.db.end_assignments(server.now_ms(), user, world.grid).unwrap();
+    li.sync().await.unwrap();
+    assert!(li.phone.show(first).is_err(), "the grid has left the phone");
+
+    drop(server);
+    world.stop();
+    let now = world.clock.load(Ordering::Relaxed);
+    let clock = |last| Clock::new(last, move || now);
+    restore(&world.server_folder(), &folder, true, None, clock, &mut |fault| panic!("{fault:?}")).unwrap();
+    world.start().unwrap();
+    for _ in 0..3 {
+        li.sync().await.unwrap();
+        wang.sync().await.unwrap();
+    }
+    assert_eq!(wang.phone.values(first).unwrap().get("usage").unwrap().value(), &Value::from("public"));
+    assert!(wang.phone.show(second).is_ok());
+    assert_eq!((li.phone.state().unwrap().unsent, li.phone.inbox().unwrap().len()), (0, 0));
+    assert_eq!(world.faults().unwrap(), []);
+}

@@ -23,7 +23,7 @@ use crate::project::{index, leave_search_for_later, project, project_settled};
 use crate::store::bucket::{BucketState, HeldBucket};
 use crate::store::pending::{self, Pending, PendingState};
 use crate::store::settled::{self, Settled};
-use crate::store::{self, bucket, locked, meta, quarantine, view};
+use crate::store::{self, StoreError, bucket, locked, meta, quarantine, view};
 use crate::syncing::PULL_ANSWER;
 use crate::verdicts::refresh;
 
@@ -174,6 +174,11 @@ impl Inner {
         self.store.write(|tx| {
             let before = grids(tx)?;
             let epoch = granted.first().map(|granted| granted.as_of.epoch);
+            let put_back = |epoch| Ok(bucket::all(tx)?.iter().any(|held| held.cursor.epoch != epoch));
+            let was_put_back = epoch.map_or(Ok::<_, StoreError>(false), put_back)?;
+            if was_put_back && pending::requeue_of_left(tx)? > 0 {
+                self.write_again(tx)?;
+            }
             for number in removed {
                 if let Some(held) = bucket::by_number(tx, *number)? {
                     self.give_up(tx, catalog, &held, epoch)?;
@@ -260,13 +265,19 @@ impl Inner {
     /// Queues every own change of the bucket that the phone keeps, with what each was made on.
     fn send_own_again(&self, tx: &Transaction<'_>, bucket: &Bucket) -> store::Result<()> {
         if pending::requeue(tx, bucket)? > 0 {
-            let again: Vec<_> = pending::to_send(tx, usize::MAX)?.into_iter().filter(|own| own.receipted).collect();
-            self.outbox_append(again.iter().map(|own| Entry::Save(Box::new(save_entry(own)))).collect())?;
-            let records: BTreeSet<_> = again.iter().map(|own| own.record).collect();
-            for record in records {
-                if let Some(settled) = settled::get(tx, record)? {
-                    settled::remember_deps(tx, &settled)?;
-                }
+            self.write_again(tx)?;
+        }
+        Ok(())
+    }
+
+    /// Puts into the outbox what was queued again, and notes what each was made on.
+    fn write_again(&self, tx: &Transaction<'_>) -> store::Result<()> {
+        let again: Vec<_> = pending::to_send(tx, usize::MAX)?.into_iter().filter(|own| own.receipted).collect();
+        self.outbox_append(again.iter().map(|own| Entry::Save(Box::new(save_entry(own)))).collect())?;
+        let records: BTreeSet<_> = again.iter().map(|own| own.record).collect();
+        for record in records {
+            if let Some(settled) = settled::get(tx, record)? {
+                settled::remember_deps(tx, &settled)?;
             }
         }
         Ok(())

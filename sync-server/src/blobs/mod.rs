@@ -1,7 +1,7 @@
 //! Files: their bytes in an object store, under their BLAKE3 hash; what there is of them in rows of the database.
 //!
 //! An upload arrives in pieces. Each is an object and a row, so that any node takes the next one. When all have arrived
-//! they are hashed while they are written as one object, and only then the file counts ([`complete`]). Whatever a crash
+//! they are hashed while they are written as one object, and only then the file counts (`complete`). Whatever a crash
 //! leaves behind is found by the next request for the file or by the [`sweep`].
 
 mod complete;

@@ -78,8 +78,6 @@ pub struct Model {
     pub edits: Vec<Edit>,
     /// Phones that were copied or put back: what they hold may be elsewhere too.
     pub copied: Vec<usize>,
-    /// Phones whose assignment ended at some time: what their grid held has left them.
-    pub left: Vec<usize>,
     /// Whether the server lost its disk.
     pub server_restored: bool,
 }
@@ -119,7 +117,7 @@ impl Model {
                 .any(|(_, record, key, value)| *record == edit.record && *key == edit.key && *value == edit.value);
             let must = match edit.fate {
                 // What a restored server lost comes back from phones that still hold it.
-                Fate::Saved => !(self.server_restored && self.left.contains(&edit.phone)),
+                Fate::Saved => true,
                 Fate::AcknowledgedThenDiskLost => !self.server_restored,
                 Fate::Uncertain | Fate::GivenUp | Fate::LostWithDisk => false,
             };

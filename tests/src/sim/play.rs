@@ -1,6 +1,6 @@
 //! Playing a plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -62,8 +62,6 @@ pub fn run(plan: &Plan, planted: Planted) -> Result<Report, Error> {
         play.step(step)?;
     }
     play.heal()?;
-    let left = |handset: &&Handset| play.left.contains(&handset.user);
-    play.model.left = play.handsets.iter().filter(left).map(|handset| handset.number).collect();
     let (folder, grid) = (&play.assigned, play.grid);
     let assigned = |handset: &Handset| folder.get(&handset.user).copied().unwrap_or(false);
     let found = check(play.server.app()?, grid, &play.handsets, assigned, &play.model)?;
@@ -84,7 +82,6 @@ struct Play {
     grid: GridId,
     handsets: Vec<Handset>,
     assigned: BTreeMap<UserId, bool>,
-    left: BTreeSet<UserId>,
     model: Model,
     report: Report,
     edits: i64,
@@ -108,7 +105,6 @@ impl Play {
             grid,
             handsets: Vec::new(),
             assigned: BTreeMap::new(),
-            left: BTreeSet::new(),
             model: Model::default(),
             report: Report::default(),
             edits: 0,
@@ -690,7 +686,6 @@ impl Play {
             let app = self.server.app()?;
             app.db.end_assignments(app.now_ms(), user, self.grid)?;
             self.assigned.insert(user, false);
-            self.left.insert(user);
             Ok(())
         } else {
             self.assign(user)

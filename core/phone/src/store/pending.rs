@@ -283,23 +283,36 @@ pub fn keep(db: &Connection, pending: &Pending, now_ms: i64) -> Result<()> {
 
 /// Queues again every own change the phone still keeps of records whose home is the bucket; says how many.
 pub fn requeue(db: &Connection, bucket: &Bucket) -> Result<usize> {
-    let name = bucket.to_bytes();
+    requeue_where(db, "via_bucket = ?1", [bucket.to_bytes()])
+}
+
+/// Queues again every own change the phone still keeps of buckets it does not hold any more; says how many.
+pub fn requeue_of_left(db: &Connection) -> Result<usize> {
+    requeue_where(db, "(via_bucket IS NULL OR via_bucket NOT IN (SELECT name FROM bucket))", ())
+}
+
+fn requeue_where(db: &Connection, which: &str, params: impl rusqlite::Params + Clone) -> Result<usize> {
     let count = db.execute(
-        "INSERT OR IGNORE INTO pending (place, record, collection, create_home, generation, hash, actor, actor_seq,
-             change, intent, kind, at_ms, monotonic_ms, visit, edits, grant_id, catalog_version, state, attempts,
-             receipted)
-         SELECT place, record, collection,
-             coalesce(create_home, (SELECT s.home FROM settled s WHERE s.record = kept.record)), generation, hash,
-             actor, actor_seq, change, intent, kind, at_ms, monotonic_ms, visit, edits, grant_id, catalog_version, 0, 0, 1
-         FROM kept WHERE via_bucket = ?1",
-        [&name],
+        &format!(
+            "INSERT OR IGNORE INTO pending (place, record, collection, create_home, generation, hash, actor, actor_seq,
+                 change, intent, kind, at_ms, monotonic_ms, visit, edits, grant_id, catalog_version, state, attempts,
+                 receipted)
+             SELECT place, record, collection,
+                 coalesce(create_home, (SELECT s.home FROM settled s WHERE s.record = kept.record)), generation, hash,
+                 actor, actor_seq, change, intent, kind, at_ms, monotonic_ms, visit, edits, grant_id, catalog_version,
+                 0, 0, 1
+             FROM kept WHERE {which}"
+        ),
+        params.clone(),
     )?;
-    db.execute("DELETE FROM kept WHERE via_bucket = ?1", [&name])?;
+    db.execute(&format!("DELETE FROM kept WHERE {which}"), params.clone())?;
     let accepted = db.execute(
-        "UPDATE pending SET state = 0, receipted = 1, via_bucket = NULL, via_epoch = NULL, via_seq = NULL,
-             stored_hash = NULL
-         WHERE state = 1 AND via_bucket = ?1",
-        [&name],
+        &format!(
+            "UPDATE pending SET state = 0, receipted = 1, via_bucket = NULL, via_epoch = NULL, via_seq = NULL,
+                 stored_hash = NULL
+             WHERE state = 1 AND {which}"
+        ),
+        params,
     )?;
     Ok(count + accepted)
 }
