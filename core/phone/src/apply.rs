@@ -168,7 +168,11 @@ impl Inner {
         let granted = answer.granted.as_deref().unwrap_or_default();
         let closing = answer.closing.as_deref().unwrap_or_default();
         let removed = answer.removed.as_deref().unwrap_or_default();
-        if granted.is_empty() && closing.is_empty() && removed.is_empty() {
+        // A bucket without a cursor is granted by every answer for as long as the phone may hold it.
+        let mut lost = self.store.read(bucket::all)?;
+        let is_granted = |held: &HeldBucket| granted.iter().any(|granted| granted.bucket == held.bucket);
+        lost.retain(|held| held.state == BucketState::Loading && !is_granted(held));
+        if granted.is_empty() && closing.is_empty() && removed.is_empty() && lost.is_empty() {
             return Ok(false);
         }
         self.store.write(|tx| {
@@ -183,6 +187,9 @@ impl Inner {
                 if let Some(held) = bucket::by_number(tx, *number)? {
                     self.give_up(tx, catalog, &held, epoch)?;
                 }
+            }
+            for held in &lost {
+                self.give_up(tx, catalog, held, epoch)?;
             }
             for closing in closing {
                 if let Some(mut held) = bucket::by_number(tx, closing.number)? {
@@ -211,7 +218,7 @@ impl Inner {
                     self.stale_token.store(true, Ordering::Release);
                 }
             }
-            Ok(!granted.is_empty() || !removed.is_empty())
+            Ok(!granted.is_empty() || !removed.is_empty() || !lost.is_empty())
         })
     }
 

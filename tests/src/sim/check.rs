@@ -54,8 +54,10 @@ pub fn check(
     for handset in handsets {
         let (phone, number) = (handset.phone()?, handset.number);
         let state = phone.state()?;
-        if !assigned(handset) && state.buckets.iter().any(|held| held.bucket.grid().is_some()) {
-            faults.push(format!("phone {number} holds a grid it lost"));
+        for held in state.buckets.iter().filter(|held| !assigned(handset) && held.bucket.grid().is_some()) {
+            let (class, pending, records) = (held.bucket.class(), held.pending, held.records);
+            let how = format!("{class:?} {}, {pending} changes wait, {records} records", held.state);
+            faults.push(format!("phone {number} holds a grid it lost: {how}"));
         }
         if phone.verify_receipts()?.invalid > 0 {
             faults.push(format!("phone {number} has a false receipt"));
