@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use gridpass_core::bucket::Bucket;
+use gridpass_core::codes::Date;
 use gridpass_core::seal::SecretKey;
 use gridpass_core::wire;
 use minicbor::bytes::ByteVec;
@@ -145,23 +146,9 @@ fn backups_in(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
 /// A time as `20270115T080000Z`.
 fn stamp(now_ms: i64) -> String {
     let seconds = now_ms.div_euclid(1000);
-    let (mut days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let mut year = 1970;
-    while days >= 365 + i64::from(leap(year)) {
-        days -= 365 + i64::from(leap(year));
-        year += 1;
-    }
-    let mut month = 1;
-    for length in [31, 28 + i64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    format!("{year:04}{month:02}{:02}T{hour:02}{minute:02}{:02}Z", days + 1, second % 60)
+    let (day, second) = (Date::nearest(seconds.div_euclid(86_400)), seconds.rem_euclid(86_400));
+    let day = day.to_string().replace('-', "");
+    format!("{day}T{:02}{:02}{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
 fn is_stamp(name: &str) -> bool {

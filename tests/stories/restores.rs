@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 
 use gridpass_core::Value;
 use gridpass_core::id::RecordId;
-use gridpass_core::record::edit::Edit;
-use gridpass_phone::SaveInput;
 use gridpass_server::backup::{Passphrase, backup};
 use gridpass_server::clock::Clock;
 use gridpass_server::db::Principal;
 use gridpass_server::restore::{RestoreError, restore};
 use gridpass_tests::world::{Worker, World, copy_folder};
+
+use crate::forms::{area, person, set};
 
 const FILE: &str = "gridpass.sqlite";
 
@@ -33,16 +33,17 @@ struct Disaster {
     receipts: BTreeMap<RecordId, usize>,
 }
 
-fn area(worker: &Worker, name: &str) -> RecordId {
-    let values = [("level", "area"), ("estate", name), ("usage", "residential")];
-    let values = values.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect();
-    worker.phone.create("address", values).unwrap().record
-}
-
-fn set(worker: &Worker, record: RecordId, key: &str, value: &str) {
-    let seen = worker.phone.values(record).unwrap().get(key).map(|shown| shown.value().clone()).unwrap_or_default();
-    let edits = vec![Edit { key: key.into(), seen, new: value.into() }];
-    worker.phone.save(SaveInput { record: Some(record), edits, ..SaveInput::default() }).unwrap();
+/// Puts a backup in place of the stopped server's files.
+fn put_in_place(
+    world: &World,
+    backup: &Path,
+    to: &Path,
+    replace: bool,
+    passphrase: Option<&Passphrase>,
+) -> Result<bool, RestoreError> {
+    let now = world.clock.load(Ordering::Relaxed);
+    let clock = |last| Clock::new(last, move || now);
+    restore(to, backup, replace, passphrase, clock, &mut |fault| panic!("{fault:?}")).map(|restored| restored.keys)
 }
 
 async fn disaster() -> Disaster {
@@ -108,10 +109,7 @@ impl Disaster {
     }
 
     fn restore(&self, to: &Path, replace: bool, passphrase: Option<&Passphrase>) -> Result<bool, RestoreError> {
-        let now = self.world.clock.load(Ordering::Relaxed);
-        let clock = |last| Clock::new(last, move || now);
-        restore(to, &self.backup, replace, passphrase, clock, &mut |fault| panic!("{fault:?}"))
-            .map(|restored| restored.keys)
+        put_in_place(&self.world, &self.backup, to, replace, passphrase)
     }
 }
 
@@ -198,7 +196,7 @@ async fn a_backup_from_before_the_grids_first_record_loses_nothing_and_the_sync_
     let folder = world.server_folder().with_file_name("backup");
     let server = world.server().unwrap();
     backup(&server, &world.server_folder(), &folder, &passphrase(), &mut |fault| panic!("{fault:?}")).unwrap();
-    let person = crate::forms::person(&li, "住户甲");
+    let person = person(&li, "住户甲");
     li.sync().await.unwrap();
     let first = area(&li, "海尔山庄");
     li.sync().await.unwrap();
@@ -208,9 +206,7 @@ async fn a_backup_from_before_the_grids_first_record_loses_nothing_and_the_sync_
 
     drop(server);
     world.stop();
-    let now = world.clock.load(Ordering::Relaxed);
-    let clock = |last| Clock::new(last, move || now);
-    restore(&world.server_folder(), &folder, true, None, clock, &mut |fault| panic!("{fault:?}")).unwrap();
+    put_in_place(&world, &folder, &world.server_folder(), true, None).unwrap();
     world.start().unwrap();
     area(&wang, "别的小区");
     for _ in 0..3 {
@@ -243,9 +239,7 @@ async fn what_was_handed_in_before_a_grid_left_the_phone_is_offered_again_too() 
 
     drop(server);
     world.stop();
-    let now = world.clock.load(Ordering::Relaxed);
-    let clock = |last| Clock::new(last, move || now);
-    restore(&world.server_folder(), &folder, true, None, clock, &mut |fault| panic!("{fault:?}")).unwrap();
+    put_in_place(&world, &folder, &world.server_folder(), true, None).unwrap();
     world.start().unwrap();
     for _ in 0..3 {
         li.sync().await.unwrap();

@@ -23,7 +23,7 @@ use crate::project::{index, leave_search_for_later, project, project_settled};
 use crate::store::bucket::{BucketState, HeldBucket};
 use crate::store::pending::{self, Pending, PendingState};
 use crate::store::settled::{self, Settled};
-use crate::store::{self, StoreError, bucket, locked, meta, quarantine, view};
+use crate::store::{self, bucket, locked, meta, quarantine, view};
 use crate::syncing::PULL_ANSWER;
 use crate::verdicts::refresh;
 
@@ -169,17 +169,16 @@ impl Inner {
         let closing = answer.closing.as_deref().unwrap_or_default();
         let removed = answer.removed.as_deref().unwrap_or_default();
         // A bucket without a cursor is granted by every answer for as long as the phone may hold it.
-        let mut lost = self.store.read(bucket::all)?;
+        let held = self.store.read(bucket::all)?;
         let is_granted = |held: &HeldBucket| granted.iter().any(|granted| granted.bucket == held.bucket);
-        lost.retain(|held| held.state == BucketState::Loading && !is_granted(held));
+        let lost: Vec<_> = held.iter().filter(|held| held.state == BucketState::Loading && !is_granted(held)).collect();
         if granted.is_empty() && closing.is_empty() && removed.is_empty() && lost.is_empty() {
             return Ok(false);
         }
+        let before = grids(&held);
+        let epoch = granted.first().map(|granted| granted.as_of.epoch);
+        let was_put_back = epoch.is_some_and(|epoch| held.iter().any(|held| held.cursor.epoch != epoch));
         self.store.write(|tx| {
-            let before = grids(tx)?;
-            let epoch = granted.first().map(|granted| granted.as_of.epoch);
-            let put_back = |epoch| Ok(bucket::all(tx)?.iter().any(|held| held.cursor.epoch != epoch));
-            let was_put_back = epoch.map_or(Ok::<_, StoreError>(false), put_back)?;
             if was_put_back && pending::requeue_of_left(tx)? > 0 {
                 self.write_again(tx)?;
             }
@@ -207,7 +206,7 @@ impl Inner {
                     self.give_up(tx, catalog, &held, epoch)?;
                 }
             }
-            let after = grids(tx)?;
+            let after = grids(&bucket::all(tx)?);
             if before != after {
                 let mut enrolment = locked(&self.enrolment);
                 enrolment.grants.retain(|grant| after.contains(&grant.grid) || !before.contains(&grant.grid));
@@ -598,9 +597,8 @@ fn settle(tx: &Transaction<'_>, now: Now, held: &HeldBucket, taken: &mut Taken) 
 }
 
 /// The grids that the phone works in.
-fn grids(tx: &Transaction<'_>) -> store::Result<BTreeSet<GridId>> {
-    let held = bucket::all(tx)?;
-    Ok(held.iter().filter(|held| held.state != BucketState::Closing).filter_map(|held| held.bucket.grid()).collect())
+fn grids(held: &[HeldBucket]) -> BTreeSet<GridId> {
+    held.iter().filter(|held| held.state != BucketState::Closing).filter_map(|held| held.bucket.grid()).collect()
 }
 
 /// Records that are in no bucket leave, unless work is pending on them: then they are hidden.

@@ -1,12 +1,10 @@
 //! Crashes, damage, forgotten PINs: what was saved is there, and what was not handed in comes back.
 
-use std::sync::{Arc, Mutex};
-
 use gridpass_core::value::Value;
 use gridpass_phone::{ApiError, LockState, OutboxEntry, Phone, SaveInput, read_as_server};
 
-use crate::host::{Handset, copy_files, edit, run};
-use crate::server::{Server, World, sealing_key};
+use crate::host::{Handset, edit, run};
+use crate::server::{Server, sealing_key};
 
 const NOTHING: Value = Value::Null;
 
@@ -50,16 +48,7 @@ fn a_kill_at_any_request_of_a_hard_sync_loses_nothing_and_doubles_nothing() {
     server.rules(|rules| rules.page = 1);
     server.world().end_tokens();
 
-    let moments: Arc<Mutex<Vec<(tempfile::TempDir, World)>>> = Arc::default();
-    let (folder, seen) = (ann.folder.clone(), moments.clone());
-    server.watch(Some(Box::new(move |world| {
-        let copy = tempfile::tempdir().unwrap();
-        copy_files(&folder, copy.path());
-        seen.lock().unwrap().push((copy, world.clone()));
-    })));
-    ann.sync();
-    server.watch(None);
-    let moments = std::mem::take(&mut *moments.lock().unwrap());
+    let moments = ann.moments_of_a_sync(&server);
     assert!(moments.len() >= 10, "{}", moments.len());
 
     for (place, (copy, world)) in moments.into_iter().enumerate() {

@@ -703,17 +703,7 @@ fn a_kill_at_any_request_with_or_without_the_database_loses_no_photo() {
     let backed = attach(&ann, made, &photo(5, 900));
     ann.phone().take_back(made, &backed.key).unwrap();
 
-    type Moment = (tempfile::TempDir, crate::server::World);
-    let moments: std::sync::Arc<std::sync::Mutex<Vec<Moment>>> = std::sync::Arc::default();
-    let (folder, seen) = (ann.folder.clone(), moments.clone());
-    server.watch(Some(Box::new(move |world| {
-        let copy = tempfile::tempdir().unwrap();
-        copy_files(&folder, copy.path());
-        seen.lock().unwrap().push((copy, world.clone()));
-    })));
-    ann.sync();
-    server.watch(None);
-    let moments = std::mem::take(&mut *moments.lock().unwrap());
+    let moments = ann.moments_of_a_sync(&server);
     assert!(moments.len() >= 16, "{}", moments.len());
     for (place, (copy, world)) in moments.into_iter().enumerate() {
         for database_lost in [false, true] {

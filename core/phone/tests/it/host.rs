@@ -13,7 +13,7 @@ use gridpass_core::value::Value;
 use gridpass_phone::host::{Clock, Host, HostError, KeyStore, Random};
 use gridpass_phone::{ApiError, EnrolInput, Phone, SaveInput, Saved, SyncReport};
 
-use crate::server::Server;
+use crate::server::{Server, World};
 
 /// 2025-06-01 12:00 in China.
 pub const NOON: i64 = 1_748_750_400_000;
@@ -127,6 +127,20 @@ impl Handset {
         let copy = tempfile::tempdir().unwrap();
         copy_files(&self.folder, copy.path());
         copy
+    }
+
+    /// Syncs, with a copy of the folder and of the server at every request: where a crash may leave both.
+    pub fn moments_of_a_sync(&self, server: &Server) -> Vec<(tempfile::TempDir, World)> {
+        let moments: Arc<Mutex<Vec<_>>> = Arc::default();
+        let (folder, seen) = (self.folder.clone(), moments.clone());
+        server.watch(Some(Box::new(move |world| {
+            let copy = tempfile::tempdir().unwrap();
+            copy_files(&folder, copy.path());
+            seen.lock().unwrap().push((copy, world.clone()));
+        })));
+        self.sync();
+        server.watch(None);
+        std::mem::take(&mut *moments.lock().unwrap())
     }
 
     /// Puts a copy of the folder back, as after a crash or a restored backup, and opens the phone.
