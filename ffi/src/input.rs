@@ -106,6 +106,9 @@ pub struct EditInput {
     pub seen: FieldValue,
     /// The value it has now.
     pub value: FieldValue,
+    /// The other values the field was shown with, where several stood: nobody decides over one he was not shown.
+    #[uniffi(default = [])]
+    pub beside: Vec<FieldValue>,
 }
 
 /// What kind of act a save is, where the plain edit or creation does not say it.
@@ -142,7 +145,10 @@ impl TryFrom<SaveInput> for gridpass_phone::SaveInput {
     type Error = PhoneError;
 
     fn try_from(input: SaveInput) -> Result<Self, PhoneError> {
-        let edit = |edit: EditInput| Edit { key: edit.key, seen: edit.seen.into(), new: edit.value.into() };
+        let edit = |edit: EditInput| Edit {
+            beside: edit.beside.into_iter().map(Into::into).collect(),
+            ..Edit::new(edit.key, edit.seen, edit.value)
+        };
         Ok(Self {
             record: optional_id("record", input.record)?,
             collection: input.collection,

@@ -261,6 +261,8 @@ pub struct InboxEditView {
     pub value: FieldValue,
     /// The value that is shown now.
     pub now: FieldValue,
+    /// The other values that stand there now.
+    pub beside: Vec<FieldValue>,
 }
 
 /// One piece of work that waits for its author.
@@ -290,7 +292,8 @@ impl From<phone::InboxItem> for InboxItemView {
             key: edit.key,
             seen: edit.seen.into(),
             value: edit.new.into(),
-            now: now.into(),
+            now: now.value().clone().into(),
+            beside: now.all().into_iter().skip(1).cloned().map(Into::into).collect(),
         });
         Self {
             item: item.id.to_string(),

@@ -131,7 +131,7 @@ fn heated_house() -> Vec<(String, String)> {
 }
 
 fn put(key: &str, new: impl Into<Value>) -> Edit {
-    Edit { key: key.into(), seen: Value::Null, new: new.into() }
+    Edit::new(key, Value::Null, new)
 }
 
 fn house(worker: &Worker) -> RecordId {
@@ -229,7 +229,7 @@ async fn a_phone_without_the_new_catalog_keeps_keys_it_does_not_know() {
     let form = wang.phone.form(record).unwrap();
     assert!(form.fields.iter().all(|field| field.key != "heating"), "the form does not know the field");
     for rooms in 1..3 {
-        let edits = vec![Edit { key: "rooms".into(), seen: shown(&wang, record, "rooms"), new: Value::Int(rooms) }];
+        let edits = vec![Edit::new("rooms", shown(&wang, record, "rooms"), rooms)];
         wang.phone.save(SaveInput { record: Some(record), edits, ..SaveInput::default() }).unwrap();
         assert_eq!(shown(&wang, record, "heating"), "集中".into());
     }

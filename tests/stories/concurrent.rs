@@ -43,8 +43,7 @@ async fn three() -> (World, Vec<Worker>, RecordId) {
 }
 
 fn set(worker: &Worker, record: RecordId, key: &str, value: impl Into<Value>) -> Saved {
-    let seen = worker.phone.values(record).unwrap().get(key).map(|shown| shown.value().clone()).unwrap_or_default();
-    let edits = vec![Edit { key: key.into(), seen, new: value.into() }];
+    let edits = vec![Edit::over(key, worker.phone.values(record).unwrap().get(key), value)];
     worker.phone.save(SaveInput { record: Some(record), edits, ..SaveInput::default() }).unwrap()
 }
 
@@ -108,11 +107,7 @@ async fn saving_an_unchanged_form_writes_nothing_and_erases_no_conflict() {
     sync_all(&workers, [0, 1, 2]).await;
     for worker in &workers {
         let form = worker.phone.form(record).unwrap();
-        let same = |field: &gridpass_phone::FieldView| Edit {
-            key: field.key.clone(),
-            seen: field.value.clone(),
-            new: field.value.clone(),
-        };
+        let same = |field: &gridpass_phone::FieldView| Edit::new(&field.key, field.value.clone(), field.value.clone());
         let edits = form.fields.iter().map(same).collect();
         let saved = worker.phone.save(SaveInput { record: Some(record), edits, ..SaveInput::default() }).unwrap();
         assert_eq!(saved.intent, None);

@@ -11,7 +11,7 @@ use gridpass_tests::world::{Worker, World};
 use crate::forms::{area, below, house, make, person, resides};
 
 fn told(worker: &Worker, collection: &str, values: &[(&str, Value)]) -> Vec<RecordId> {
-    let put = |(key, new): &(&str, Value)| Edit { key: (*key).into(), seen: Value::Null, new: new.clone() };
+    let put = |(key, new): &(&str, Value)| Edit::new(*key, Value::Null, new.clone());
     let rows = worker.phone.duplicates(collection, values.iter().map(put).collect()).unwrap();
     rows.into_iter().map(|row| row.record).collect()
 }

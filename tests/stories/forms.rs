@@ -14,8 +14,7 @@ pub fn make(worker: &Worker, collection: &str, values: &[(&str, Value)]) -> Reco
 
 /// The key gets a new value over the one that is shown.
 pub fn set(worker: &Worker, record: RecordId, key: &str, value: impl Into<Value>) {
-    let seen = worker.phone.values(record).unwrap().get(key).map(|shown| shown.value().clone()).unwrap_or_default();
-    let edits = vec![Edit { key: key.into(), seen, new: value.into() }];
+    let edits = vec![Edit::over(key, worker.phone.values(record).unwrap().get(key), value)];
     worker.phone.save(SaveInput { record: Some(record), edits, ..SaveInput::default() }).unwrap();
 }
 

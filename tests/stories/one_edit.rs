@@ -44,7 +44,7 @@ async fn one_edit_becomes_a_receipt_and_reaches_a_colleague() {
     wang.phone
         .save(SaveInput {
             record: Some(address),
-            edits: vec![Edit { key: "estate".into(), seen: estate.value.clone(), new: "海尔山庄一期".into() }],
+            edits: vec![Edit::new("estate", estate.value.clone(), "海尔山庄一期")],
             ..SaveInput::default()
         })
         .unwrap();

@@ -290,7 +290,7 @@ async fn there_and_back(li: &Worker, wang: &Worker, values: &Values) -> Result<(
 
     let back: Values = values.iter().filter_map(|(key, value)| taken_back(key, value)).collect();
     let seen = |key: &str| values.get(key).cloned().unwrap_or_default();
-    let edits = back.iter().map(|(key, new)| Edit { key: key.clone(), seen: seen(key), new: new.clone() }).collect();
+    let edits = back.iter().map(|(key, new)| Edit::new(key, seen(key), new.clone())).collect();
     let saved = wang.phone.save(SaveInput { record: Some(record), edits, ..SaveInput::default() });
     saved.map_err(|error| TestCaseError::fail(format!("{error:?}")))?;
     wang.sync().await.unwrap();

@@ -26,7 +26,7 @@ async fn what_was_typed_before_the_end_is_handed_in_and_then_the_grid_leaves_the
     wang.sync().await.unwrap();
 
     // Li types without a network; meanwhile the office gives the grid to somebody else.
-    let edits = vec![Edit { key: "estate".into(), seen: "海尔山庄".into(), new: "海尔山庄一期".into() }];
+    let edits = vec![Edit::new("estate", "海尔山庄", "海尔山庄一期")];
     li.phone.save(SaveInput { record: Some(address), edits, ..SaveInput::default() }).unwrap();
     let server = world.server().unwrap();
     assert_eq!(server.db.end_assignments(server.now_ms(), user(&world, "li"), world.grid).unwrap(), 1);
@@ -82,7 +82,7 @@ async fn an_address_of_another_grid_is_read_where_it_is_named_and_written_only_a
     assert!(matches!(wang.phone.show(unseen), Err(ApiError::NotFound)), "nothing else of the grid");
 
     // What changes at home arrives there too; nobody else writes it.
-    let edits = |seen: &str, new: &str| vec![Edit { key: "estate".into(), seen: seen.into(), new: new.into() }];
+    let edits = |seen: &str, new: &str| vec![Edit::new("estate", seen, new)];
     let save =
         |worker: &Worker, edits| worker.phone.save(SaveInput { record: Some(estate), edits, ..SaveInput::default() });
     save(&li, edits("海尔山庄", "海尔山庄一期")).unwrap();

@@ -58,12 +58,12 @@ async fn bless(folder: &Path) {
     li.line.cut(true);
     for round in 0..ROUNDS {
         for (n, person) in people(&li).into_iter().enumerate() {
-            let edit = Edit { key: "phone/1".into(), seen: phone_of(&li, person), new: number(n, round) };
+            let edit = Edit::new("phone/1", phone_of(&li, person), number(n, round));
             let edits = vec![edit];
             li.phone.save(SaveInput { record: Some(person), edits, ..SaveInput::default() }).unwrap();
         }
     }
-    let typed = vec![Edit { key: "name".into(), seen: Value::Null, new: DRAFT.into() }];
+    let typed = vec![Edit::new("name", Value::Null, DRAFT)];
     li.phone.put_draft(None, "person", None, typed).unwrap();
     let phone = li.folder.clone();
     drop(li);

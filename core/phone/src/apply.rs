@@ -27,7 +27,7 @@ use crate::store::{self, bucket, locked, meta, quarantine, view};
 use crate::syncing::PULL_ANSWER;
 use crate::verdicts::refresh;
 
-/// How long own changes are kept at least after they settled, in milliseconds.
+/// How long own changes are kept at least after they settled, in milliseconds of the server's clock.
 pub(crate) const KEEP_MS: i64 = 30 * 86_400_000;
 /// How many records of a pack are unpacked ahead of those that are being stored.
 const PART: usize = 50;
@@ -75,7 +75,7 @@ impl Taken {
 impl Inner {
     /// Stores what was pulled and says how to go on.
     pub(crate) fn take_pull(&self, request: &PullRequest, answer: &PullAnswer) -> store::Result<Event> {
-        let now = self.now()?;
+        let now = self.answered(answer.server_ms)?;
         let catalog = self.catalog();
         let mut progress = self.take_scope(now, &catalog, answer)?;
         let (mut more, mut new_catalog) = (false, false);
@@ -493,7 +493,7 @@ impl Inner {
                 }
             }
             bucket::put(tx, &held)?;
-            let before_ms = now.wall_ms.saturating_sub(KEEP_MS);
+            let before_ms = now.server_ms.saturating_sub(KEEP_MS);
             pending::forget_kept(tx, &held.bucket, held.cursor.epoch, held.durable_seq, before_ms)?;
         }
         if meta::get::<bool>(tx, meta::ORPHANS)? == Some(true) {
@@ -501,7 +501,7 @@ impl Inner {
             meta::put(tx, meta::ORPHANS, &false)?;
         }
         settled::forget_deps(tx)?;
-        pending::forget_closed(tx, now.wall_ms.saturating_sub(KEEP_MS))?;
+        pending::forget_closed(tx, now.server_ms.saturating_sub(KEEP_MS))?;
         Ok((restarted, swept))
     }
 
@@ -587,7 +587,7 @@ fn settle(tx: &Transaction<'_>, now: Now, held: &HeldBucket, taken: &mut Taken) 
     for own in pending::reached(tx, &held.bucket, held.cursor.epoch, held.cursor.log_seq)? {
         taken.touched.insert(own.record);
         if own.via.is_some_and(|via| via.epoch == held.cursor.epoch) {
-            pending::keep(tx, &own, now.wall_ms)?;
+            pending::keep(tx, &own, now.server_ms)?;
         } else {
             let again = Pending { state: PendingState::Queued, via: None, stored_hash: None, receipted: true, ..own };
             pending::add(tx, &again)?;

@@ -9,7 +9,7 @@ use gridpass_core::projection::fact;
 use gridpass_core::record::check::{self, Facts, KeyRule};
 use gridpass_core::record::edit::{Edit, EditError, plan};
 use gridpass_core::record::request::{REQUEST, Request};
-use gridpass_core::record::{Built, Change, Document, digest, plain};
+use gridpass_core::record::{Built, Change, Document, digest, plain, same};
 use gridpass_core::value::{Value, Values};
 use gridpass_core::wire::{self, ChangeFields, Create, Grant, Intent, IntentKind, PushItem, Reason};
 use rusqlite::Transaction;
@@ -78,7 +78,7 @@ impl Phone {
                 values.entry(field.key).or_insert(field.value);
             }
         }
-        let edits = values.into_iter().map(|(key, new)| Edit { key, seen: Value::Null, new }).collect();
+        let edits = values.into_iter().map(|(key, new)| Edit::new(key, Value::Null, new)).collect();
         self.save(SaveInput { collection: collection.to_owned(), edits, ..SaveInput::default() })
     }
 
@@ -104,19 +104,22 @@ impl Phone {
 
     fn end_keys(&self, record: RecordId, values: Vec<(String, Value)>) -> Result<Saved, ApiError> {
         let shown = self.inner.shown(record)?;
-        let seen = |key: &str| shown.get(key).map_or(Value::Null, |shown| shown.value().clone());
-        let edits = values.into_iter().map(|(key, new)| Edit { seen: seen(&key), key, new }).collect();
+        let edits = values.into_iter().map(|(key, new)| Edit::over(key.as_str(), shown.get(&key), new)).collect();
         let kind = Some(IntentKind::END);
         self.save(SaveInput { record: Some(record), edits, kind, ..SaveInput::default() })
     }
 
     /// Decides between the values that stand at a key; the value need not be one of them. On a key where two values are
-    /// a conflict for people this asks the server, elsewhere it writes the value.
-    pub fn resolve(&self, record: RecordId, key: &str, value: Value) -> Result<Saved, ApiError> {
+    /// a conflict for people this asks the server, elsewhere it writes the value. `seen` are the values that were shown to
+    /// whoever decides; where another stands meanwhile, nothing is decided.
+    pub fn resolve(&self, record: RecordId, key: &str, value: Value, seen: Vec<Value>) -> Result<Saved, ApiError> {
         let shown = self.inner.shown(record)?;
         let Some(standing) = shown.get(key).filter(|shown| shown.is_conflict()) else {
             return Err(ApiError::input(Problem::at(key, "no_conflict")));
         };
+        if standing.all().into_iter().any(|value| !seen.iter().any(|known| same(known, value))) {
+            return Err(ApiError::input(Problem::at(key, "seen_changed")));
+        }
         let collection = self.inner.collection_of(record)?;
         let act = match policy(&self.inner.catalog(), &collection, key) {
             Some(gridpass_core::catalog::Policy::Latest) => Act::Overwrite(key.to_owned(), value),
@@ -253,12 +256,11 @@ impl Inner {
             }
             Act::Request(request, kind) => {
                 let (key, value) = request.entry(intent);
-                let edit = Edit { key: key.clone(), seen: Value::Null, new: value.clone() };
+                let edit = Edit::new(key.as_str(), Value::Null, value.clone());
                 (vec![(key, value)], vec![edit], *kind, None)
             }
             Act::Overwrite(key, value) => {
-                let seen = loaded.screen.get(key).map_or(Value::Null, |shown| shown.value().clone());
-                let edit = Edit { key: key.clone(), seen, new: value.clone() };
+                let edit = Edit::over(key.as_str(), loaded.screen.get(key), value.clone());
                 (vec![(key.clone(), value.clone())], vec![edit], IntentKind::RESOLVE, None)
             }
         };
@@ -368,7 +370,7 @@ pub(crate) fn edit_code(error: &EditError) -> &'static str {
 
 /// The edits that changed something.
 fn edits_of(edits: &[Edit]) -> Vec<Edit> {
-    edits.iter().filter(|edit| !gridpass_core::record::same(&edit.seen, &edit.new)).cloned().collect()
+    edits.iter().filter(|edit| !same(&edit.seen, &edit.new)).cloned().collect()
 }
 
 /// What goes into the outbox for a pending change.

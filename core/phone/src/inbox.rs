@@ -2,6 +2,7 @@
 
 use gridpass_core::catalog::{Catalog, Text};
 use gridpass_core::id::{IntentId, RecordId};
+use gridpass_core::record::Shown;
 use gridpass_core::record::edit::Edit;
 use gridpass_core::value::Value;
 use gridpass_core::wire::{Intent, Reason};
@@ -45,7 +46,7 @@ pub struct InboxItem {
     /// What was changed, over what was seen.
     pub edits: Vec<Edit>,
     /// What is shown now at the keys of the edits, in their order.
-    pub now: Vec<Value>,
+    pub now: Vec<Shown>,
     /// When it was made, by the phone's clock, in milliseconds since 1970.
     pub at_ms: i64,
 }
@@ -58,7 +59,7 @@ impl Phone {
             let mut items = Vec::new();
             for item in quarantine::all(db)? {
                 let shown = merge::shown(db, item.record)?.unwrap_or_default();
-                let now = |edit: &Edit| shown.get(&edit.key).map_or(Value::Null, |shown| shown.value().clone());
+                let now = |edit: &Edit| shown.get(&edit.key).cloned().unwrap_or(Shown::One(Value::Null));
                 items.push(InboxItem {
                     id: item.id,
                     record: item.record,

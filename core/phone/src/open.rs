@@ -135,6 +135,7 @@ impl Phone {
         let transport = host.connect.connect(&enrolment.url, &pin).map_err(syncing::no_answer)?;
         let catalog = RwLock::new(host.catalog.clone());
         let files = Files::of(folder);
+        let ahead_ms = store.read(|db| meta::get(db, meta::AHEAD_MS))?.unwrap_or(0);
         let inner = Inner {
             host,
             store,
@@ -147,7 +148,7 @@ impl Phone {
             authenticating: tokio::sync::Mutex::default(),
             files,
             stale_token: AtomicBool::new(false),
-            ahead_ms: AtomicI64::new(0),
+            ahead_ms: AtomicI64::new(ahead_ms),
             restarts: AtomicU32::new(0),
             catalog,
             commits: tokio::sync::watch::Sender::new(0),

@@ -1,7 +1,7 @@
 //! The phone an app holds: its parts, and what they share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use gridpass_core::catalog::{Catalog, CatalogSource};
@@ -62,11 +62,22 @@ impl Phone {
 pub(crate) struct Now {
     pub wall_ms: i64,
     pub monotonic_ms: i64,
+    /// The server's clock, as the last answer told it: what is to be kept for a time is kept by this one, because a
+    /// phone's own may jump.
+    pub server_ms: i64,
 }
 
 impl Inner {
     pub fn now(&self) -> Result<Now, ApiError> {
-        Ok(Now { wall_ms: self.host.clock.wall_ms()?, monotonic_ms: self.host.clock.monotonic_ms()? })
+        let (wall_ms, monotonic_ms) = (self.host.clock.wall_ms()?, self.host.clock.monotonic_ms()?);
+        Ok(Now { wall_ms, monotonic_ms, server_ms: wall_ms.saturating_sub(self.ahead_ms.load(Ordering::Relaxed)) })
+    }
+
+    /// The clocks when an answer came that the server gave at `server_ms`.
+    pub fn answered(&self, server_ms: i64) -> Result<Now, ApiError> {
+        let wall_ms = self.host.clock.wall_ms()?;
+        self.ahead_ms.store(wall_ms.saturating_sub(server_ms), Ordering::Relaxed);
+        self.now()
     }
 
     pub fn catalog(&self) -> Arc<Catalog> {

@@ -18,7 +18,7 @@ use crate::phone::{Inner, Now};
 use crate::store::bucket::BucketState;
 use crate::store::pending::{self, Pending, PendingState};
 use crate::store::quarantine::{self, Quarantined, Why};
-use crate::store::{self, bucket, settled};
+use crate::store::{self, StoreError, bucket, settled};
 use crate::verdicts::{needs_you_entry, refresh, set_aside};
 
 impl Inner {
@@ -27,12 +27,23 @@ impl Inner {
         let now = self.now()?;
         let catalog = self.catalog();
         for record in self.store.read(pending::fallen_records)? {
-            self.store.write(|tx| {
+            let rebuilt = self.store.write(|tx| {
                 self.rebuild(tx, now, record)?;
                 refresh(tx, &catalog, record)
-            })?;
+            });
+            match rebuilt {
+                // One record that cannot be written on stops no other.
+                Err(StoreError::Refused(error)) => {
+                    tracing::error!(%error, "work that cannot be authored again goes to its author");
+                    self.store.write(|tx| {
+                        self.fallen_to_author(tx, now, pending::of_record(tx, record)?, "not_authored")?;
+                        refresh(tx, &catalog, record)
+                    })?;
+                }
+                other => other?,
+            }
         }
-        self.outbox_trim().map_err(store::StoreError::from)?;
+        self.outbox_trim().map_err(StoreError::from)?;
         self.committed();
         let to_push = self.store.read(|db| pending::count(db, PendingState::Queued))? > 0;
         Ok(Event::Reauthored { to_push, new_actor: self.stale_token.load(Ordering::Acquire) })
@@ -81,11 +92,17 @@ impl Inner {
         if held.is_empty() || held.iter().any(|held| held.state == BucketState::Loading) {
             return Ok(false);
         }
-        for pending in loaded.pending.iter().filter(|pending| pending.state == PendingState::Fallen) {
-            self.to_author(tx, now, pending, &pending.edits, "record_gone")?;
+        self.fallen_to_author(tx, now, loaded.pending.clone(), "record_gone")?;
+        Ok(false)
+    }
+
+    /// Puts what fell before its author.
+    fn fallen_to_author(&self, tx: &Transaction<'_>, now: Now, of: Vec<Pending>, code: &str) -> store::Result<()> {
+        for pending in of.iter().filter(|pending| pending.state == PendingState::Fallen) {
+            self.to_author(tx, now, pending, &pending.edits, code)?;
             pending::remove(tx, pending.place)?;
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Authors one intent again; the change, if anything is left to put.

@@ -81,7 +81,10 @@ impl Phone {
         if inner.stale_token.load(Ordering::Acquire) {
             engine.forget_token();
         }
-        inner.store.write(|tx| pending::move_all(tx, PendingState::Waits, PendingState::Queued).map(|_| ()))?;
+        inner.store.write(|tx| {
+            pending::move_all(tx, PendingState::Waits, PendingState::Queued)?;
+            pending::offer_again(tx)
+        })?;
         inner.restarts.store(0, Ordering::Release);
         inner.begin_sending();
         // What a killed app left of its packs is found without a network too.

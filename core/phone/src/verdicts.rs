@@ -19,7 +19,7 @@ use crate::store::{self, bucket, meta, receipt, settled, view};
 impl Inner {
     /// Stores what became of a batch; says whether any item left the queue.
     pub(crate) fn take_verdicts(&self, batch: &Batch, answer: &PushAnswer) -> store::Result<bool> {
-        let now = self.now()?;
+        let now = self.answered(answer.server_ms)?;
         let catalog = self.catalog();
         self.store.write(|tx| {
             let mut progress = false;
@@ -130,7 +130,7 @@ impl Inner {
             }),
         };
         if reached {
-            pending::keep(tx, &pending, now.wall_ms)?;
+            pending::keep(tx, &pending, now.server_ms)?;
         }
         Ok(true)
     }

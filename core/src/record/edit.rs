@@ -21,6 +21,30 @@ pub struct Edit {
     /// The value it was saved with.
     #[n(2)]
     pub new: Value,
+    /// The other values that were shown there, where several stood. Nobody decides over a value that was not shown to
+    /// him.
+    #[cbor(n(3), default, skip_if = "Vec::is_empty")]
+    pub beside: Vec<Value>,
+}
+
+impl Edit {
+    /// An edit of a field that was shown with one value.
+    pub fn new(key: impl Into<String>, seen: impl Into<Value>, new: impl Into<Value>) -> Self {
+        Self { key: key.into(), seen: seen.into(), new: new.into(), beside: Vec::new() }
+    }
+
+    /// An edit of a field by somebody who is shown all that stands in it now.
+    pub fn over(key: impl Into<String>, shown: Option<&Shown>, new: impl Into<Value>) -> Self {
+        let seen = shown.map(|shown| shown.value().clone()).unwrap_or_default();
+        let beside = shown.filter(|shown| shown.is_conflict()).map(|shown| shown.all().into_iter().skip(1).cloned());
+        Self { beside: beside.into_iter().flatten().collect(), ..Self::new(key, seen, new) }
+    }
+
+    /// A value that stands and was not shown when the field was edited.
+    fn unseen<'a>(&self, now: &'a Shown) -> Option<&'a Value> {
+        let known = |value: &Value| same(value, &self.seen) || self.beside.iter().any(|other| same(value, other));
+        now.all().into_iter().find(|value| !known(value))
+    }
 }
 
 /// Why a field cannot be saved as it is. The typed value is kept; the form asks again.
@@ -71,7 +95,8 @@ pub fn plan(
     const NOTHING: &Shown = &Shown::One(Value::Null);
     let mut puts = Vec::new();
     let mut errors = Vec::new();
-    for Edit { key, seen, new } in edits.iter().filter(|edit| !same(&edit.seen, &edit.new)) {
+    for edit in edits.iter().filter(|edit| !same(&edit.seen, &edit.new)) {
+        let Edit { key, seen, new, .. } = edit;
         let now = shown.get(key).unwrap_or(NOTHING);
         let settled = !now.is_conflict() && same(now.value(), new);
         let key = key.clone();
@@ -81,8 +106,15 @@ pub fn plan(
                 errors.push(EditError::SeenChanged { key, now: now.value().clone() });
             }
             Some(Policy::Decide) if now.is_conflict() => {
+                if let Some(unseen) = edit.unseen(now) {
+                    errors.push(EditError::SeenChanged { key, now: unseen.clone() });
+                    continue;
+                }
                 let seen = now.all().into_iter().map(digest).collect();
-                puts.push(Request::Resolve { key, value: new.clone(), seen }.entry(request_id()));
+                let request = Request::Resolve { key, value: new.clone(), seen }.entry(request_id());
+                if !shown.contains_key(&request.0) {
+                    puts.push(request); // else a copy of this phone has asked already
+                }
             }
             Some(Policy::Latest | Policy::Decide) => puts.push((key, new.clone())),
             Some(Policy::Once) if settled => {}
@@ -102,7 +134,7 @@ mod tests {
     const ID: IntentId = IntentId([5; 16]);
 
     fn edit(key: &str, seen: impl Into<Value>, new: impl Into<Value>) -> Edit {
-        Edit { key: key.into(), seen: seen.into(), new: new.into() }
+        Edit::new(key, seen, new)
     }
 
     fn saved(shown: &[(&str, Shown)], edits: &[Edit]) -> Result<Vec<(String, Value)>, Vec<EditError>> {
@@ -141,15 +173,31 @@ mod tests {
 
     #[test]
     fn deciding_a_conflict_is_a_request_that_names_what_was_seen() {
-        let puts = saved(&[("name", two("甲", "乙"))], &[edit("name", "甲", "乙")]).unwrap();
+        let both = two("甲", "乙");
+        let puts = saved(&[("name", both.clone())], &[Edit::over("name", Some(&both), "乙")]).unwrap();
         let request = Request::Resolve {
             key: "name".into(),
             value: "乙".into(),
             seen: vec![digest(&"甲".into()), digest(&"乙".into())],
         };
         assert_eq!(puts, [request.entry(ID)]);
+        let asked = [("name", both.clone()), (request.entry(ID).0.as_str(), one("{}"))].map(|(k, v)| (k.to_owned(), v));
+        let again = plan(&asked.into(), &[Edit::over("name", Some(&both), "乙")], |_| Some(Policy::Decide), || ID);
+        assert_eq!(again, Ok(vec![]), "it was asked already");
         let confirmed = saved(&[("phone", two("1", "2"))], &[edit("phone", "1", "3")]).unwrap();
         assert_eq!(confirmed, [("phone".into(), "3".into())], "a latest field is simply written");
+    }
+
+    #[test]
+    fn nobody_decides_over_a_value_that_came_in_unseen() {
+        let both = [("name", two("甲", "乙"))];
+        let refused = |edit| saved(&both, &[edit]).unwrap_err();
+        let unseen = |now: &str| vec![EditError::SeenChanged { key: "name".into(), now: now.into() }];
+        assert_eq!(refused(edit("name", "甲", "丙")), unseen("乙"));
+        let saw_others = Edit { beside: vec!["丁".into()], ..edit("name", "甲", "丙") };
+        assert_eq!(refused(saw_others), unseen("乙"));
+        let saw_more = Edit { beside: vec!["丁".into(), "乙".into()], ..edit("name", "甲", "丙") };
+        assert_eq!(saved(&both, &[saw_more]).unwrap().len(), 1, "one that was shown has gone meanwhile");
     }
 
     #[test]

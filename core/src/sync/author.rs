@@ -33,7 +33,7 @@ pub fn reauthor(
     for edit in edits {
         let mut laid = edit.clone();
         if trusted {
-            laid.seen = shown.get(&edit.key).map_or(Value::Null, |shown| shown.value().clone());
+            laid = Edit::over(edit.key.as_str(), shown.get(&edit.key), edit.new.clone());
         }
         let request = || IntentId::derived("request", &[intent.as_bytes(), edit.key.as_bytes()]);
         match plan(shown, std::slice::from_ref(&laid), &policy, request) {
@@ -53,7 +53,7 @@ mod tests {
     use crate::record::Shown;
 
     fn edit(key: &str, seen: &str, new: &str) -> Edit {
-        Edit { key: key.into(), seen: seen.into(), new: new.into() }
+        Edit::new(key, seen, new)
     }
 
     fn laid(shown: &[(&str, &str)], edits: &[Edit], trusted: bool) -> Reauthored {

@@ -225,7 +225,9 @@ impl Engine {
                 (self.token, self.refreshed) = (false, true);
                 self.go(self.step)
             }
-            Event::Failed(Failure::Unauthorized) => self.fail(Failure::DeviceRefused, random),
+            // A server that forgets tokens at once, because it was put back or starts again and again, says nothing
+            // about the device; the way to a token says so when it does.
+            Event::Failed(Failure::Unauthorized) => self.fail(Failure::Busy, random),
             Event::Failed(failure) => self.fail(failure, random),
         }
     }
@@ -353,9 +355,10 @@ mod tests {
         );
         let refused = engine.handle(unauthorized, 0);
         assert!(
-            matches!(refused, Effect::Finish(Finish { outcome: Outcome::Failed(Failure::DeviceRefused), .. })),
+            matches!(refused, Effect::Finish(Finish { outcome: Outcome::Failed(Failure::Busy), .. })),
             "a fresh token that does not count: {refused:?}"
         );
+        assert_eq!(engine.handle(Event::Begin, 0), Effect::Authenticate, "the next sync begins with another one");
     }
 
     #[test]

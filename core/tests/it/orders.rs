@@ -93,11 +93,8 @@ impl Writer {
 
     /// Saves a form that was opened earlier; nothing where nothing was changed.
     fn save(&mut self, fields: &[(&str, Value)]) -> Result<Option<Built>, Vec<EditError>> {
-        let seen = |key: &str| self.form.get(key).map_or(Value::Null, |shown| shown.value().clone());
-        let edits: Vec<_> = fields
-            .iter()
-            .map(|(key, new)| Edit { key: (*key).to_owned(), seen: seen(key), new: new.clone() })
-            .collect();
+        let over = |(key, new): &(&str, Value)| Edit::over(*key, self.form.get(*key), new.clone());
+        let edits: Vec<_> = fields.iter().map(over).collect();
         let request = || {
             self.requests += 1;
             IntentId([self.requests; 16])

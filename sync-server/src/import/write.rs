@@ -229,7 +229,7 @@ fn prepare(
                 continue;
             }
         }
-        edits.push(Edit { key: key.clone(), seen: now, new: new.clone() });
+        edits.push(Edit::over(key.as_str(), shown.get(key), new.clone()));
     }
     let policy = |key: &str| collection.key(key).map(|form| form.policy);
     let puts = plan(&shown, &edits, policy, || IntentId([0; 16])).unwrap_or_default();

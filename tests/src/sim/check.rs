@@ -25,7 +25,7 @@ pub fn plain(value: &Value) -> Plain {
 }
 
 /// The field and value that an edit is about: of a request to decide those it asks for; none of other requests.
-fn about(key: &str, value: &Value) -> Option<(String, Plain)> {
+pub fn about(key: &str, value: &Value) -> Option<(String, Plain)> {
     if !key.starts_with("t/") {
         return Some((key.to_owned(), plain(value)));
     }

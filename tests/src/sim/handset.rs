@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use gridpass_core::id::{IntentId, UserId};
+use gridpass_core::id::{IntentId, RecordId, UserId};
+use gridpass_core::record::ShownValues;
 use gridpass_phone::{ApiError, Phone, SyncReport};
 use tokio::runtime::Runtime;
 
@@ -32,6 +33,8 @@ pub struct Handset {
     pub copy: Option<(PathBuf, usize)>,
     /// Its drafts.
     pub drafts: Vec<IntentId>,
+    /// Forms that were opened on it: record, collection, what they showed.
+    pub forms: Vec<(RecordId, String, ShownValues)>,
     phone: Option<Phone>,
     sync: Option<Syncing>,
     net: Net,
@@ -49,6 +52,7 @@ impl Handset {
             user,
             copy: None,
             drafts: Vec::new(),
+            forms: Vec::new(),
             phone: None,
             sync: None,
             net: net.clone(),
@@ -67,6 +71,7 @@ impl Handset {
     pub fn close(&mut self) {
         self.give_up_sync();
         self.phone = None;
+        self.forms.clear();
         self.platform.fail_after(-1);
     }
 

@@ -1,6 +1,6 @@
 //! The reference: every edit a user made, with what it had been shown, in maps and lists. Knows nothing of GridPass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A value as a person reads it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,7 +153,7 @@ impl Model {
         }
         let stored = |value: &Plain| end.stored.get(at).is_some_and(|all| all.contains(value));
         for edit in here.iter().filter(|edit| stored(&edit.value)) {
-            let replaced = here.iter().any(|other| stored(&other.value) && other.seen.contains(&edit.value));
+            let replaced = here.iter().any(|other| stored(&other.value) && knew(&here, other).contains(&edit.value));
             let visible = standing.contains(&edit.value);
             match edit.rule {
                 Rule::People if !visible && !replaced => {
@@ -167,4 +167,17 @@ impl Model {
             }
         }
     }
+}
+
+/// The values that whoever wrote an edit had before him: those he was shown, and those that their writers were shown.
+fn knew(here: &[&Edit], edit: &Edit) -> BTreeSet<Plain> {
+    let mut known = BTreeSet::new();
+    let mut next = edit.seen.clone();
+    while let Some(value) = next.pop() {
+        if known.insert(value.clone()) {
+            let writers = here.iter().filter(|other| other.value == value);
+            next.extend(writers.flat_map(|writer| writer.seen.clone()));
+        }
+    }
+    known
 }

@@ -14,7 +14,7 @@ use gridpass_server::db::AssignmentRow;
 use tempfile::TempDir;
 
 use super::bugs::Planted;
-use super::check::{check, plain};
+use super::check::{about, check, plain};
 use super::handset::Handset;
 use super::host::Platform;
 use super::model::{Edit, Fate, Model, Plain, Rule};
@@ -39,6 +39,8 @@ const FIELDS: [(&str, &str, Rule); 10] = [
 ];
 /// More messages than any sync has.
 const MANY: usize = 200;
+/// Longer than work is taken after its grid was lost: 72 hours.
+const AFTER_GRACE_MS: i64 = 73 * 3_600_000;
 /// More rounds of syncs than any run needs to become quiet.
 const ROUNDS: usize = 16;
 
@@ -276,8 +278,17 @@ impl Play {
 
     fn edit(&mut self, number: usize, a: usize, b: usize) -> Result<(), Error> {
         let phone = self.phone(number)?;
-        let Some((record, collection)) = self.pick(&phone, a)? else { return Ok(()) };
-        let shown = phone.values(record)?;
+        let Some((mut record, mut collection)) = self.pick(&phone, a)? else { return Ok(()) };
+        let mut shown = phone.values(record)?;
+        // A form that was opened some time ago is saved now; what came in meanwhile was not shown to anybody.
+        let forms = &mut self.handset(number)?.forms;
+        if b.is_multiple_of(4) {
+            forms.push((record, collection.clone(), shown.clone()));
+        }
+        if b % 4 == 1 && !forms.is_empty() {
+            (record, collection, shown) = forms.swap_remove(a % forms.len().max(1));
+            self.count("old_form");
+        }
         let fields: Vec<_> = FIELDS.iter().filter(|(of, ..)| *of == collection).collect();
         let mut edits: Vec<edit::Edit> = Vec::new();
         let mut noted = Vec::new();
@@ -288,15 +299,14 @@ impl Play {
             }
             self.edits += 1;
             let standing = shown.get(*key);
-            let seen = standing.map(|shown| shown.value().clone()).unwrap_or_default();
             let new = match *key {
                 "staff_count" => Value::Int(self.edits),
-                "hazard/gas" => Value::Bool(seen.as_bool() != Some(true)),
+                "hazard/gas" => Value::Bool(standing.and_then(|shown| shown.value().as_bool()) != Some(true)),
                 _ => format!("值{}", self.edits).as_str().into(),
             };
             let all = standing.map(|shown| shown.all().into_iter().map(plain).collect()).unwrap_or_default();
             noted.push(((*key).to_owned(), plain(&new), all, *rule));
-            edits.push(edit::Edit { key: (*key).to_owned(), seen, new });
+            edits.push(edit::Edit::over(*key, standing, new));
         }
         let saved = phone.save(SaveInput { record: Some(record), edits, ..SaveInput::default() });
         self.saved(number, Some(record), saved, noted)
@@ -310,7 +320,7 @@ impl Play {
             Err(error) => return self.refused(number, &error),
         };
         let same = fields.into_iter();
-        let same = same.map(|field| edit::Edit { key: field.key, seen: field.value.clone(), new: field.value });
+        let same = same.map(|field| edit::Edit::new(field.key, field.value.clone(), field.value));
         let input = SaveInput { record: Some(record), edits: same.collect(), ..SaveInput::default() };
         match phone.save(input) {
             Ok(Saved { intent: Some(_), .. }) => self.fault("an unchanged form wrote something".into()),
@@ -332,10 +342,12 @@ impl Play {
         let value = format!("定{}", self.edits);
         let all: Vec<Plain> = standing.all().into_iter().map(plain).collect();
         let saved = match b % 2 {
-            0 => phone.resolve(row.record, key, value.as_str().into()),
+            0 => {
+                let seen = standing.all().into_iter().cloned().collect();
+                phone.resolve(row.record, key, value.as_str().into(), seen)
+            }
             _ => {
-                let seen = standing.value().clone();
-                let edits = vec![edit::Edit { key: key.clone(), seen, new: value.as_str().into() }];
+                let edits = vec![edit::Edit::over(key.as_str(), Some(standing), value.as_str())];
                 phone.save(SaveInput { record: Some(row.record), edits, ..SaveInput::default() })
             }
         };
@@ -370,7 +382,7 @@ impl Play {
         let items = phone.inbox()?;
         let Some(item) = items.get(a % items.len().max(1)) else { return Ok(()) };
         let InboxItem { id, record, edits, .. } = item.clone();
-        let given_up: Vec<_> = edits.iter().map(|edit| (edit.key.clone(), plain(&edit.new))).collect();
+        let given_up: Vec<_> = edits.iter().filter_map(|edit| about(&edit.key, &edit.new)).collect();
         let asks = edits.iter().any(|edit| edit.key.starts_with("t/"));
         let done = if b.is_multiple_of(2) || asks {
             self.count("discarded");
@@ -389,10 +401,9 @@ impl Play {
                 self.edits += 1;
                 let new: Value = format!("再{}", self.edits).as_str().into();
                 let standing = shown.get(*key);
-                let seen = standing.map(|shown| shown.value().clone()).unwrap_or_default();
                 let all = standing.map(|shown| shown.all().into_iter().map(plain).collect()).unwrap_or_default();
                 noted.push(((*key).to_owned(), plain(&new), all, *rule));
-                again.push(edit::Edit { key: edit.key, seen, new });
+                again.push(edit::Edit::over(edit.key, standing, new));
             }
             phone.edit_and_resend(id, again).map(|_| noted)
         };
@@ -421,7 +432,7 @@ impl Play {
     fn keep_draft(&mut self, number: usize, a: usize) -> Result<(), Error> {
         let phone = self.phone(number)?;
         let drafts = self.handset(number)?.drafts.clone();
-        let edits = vec![edit::Edit { key: "estate".into(), seen: Value::Null, new: "草稿".into() }];
+        let edits = vec![edit::Edit::new("estate", Value::Null, "草稿")];
         match drafts.get(a % (drafts.len() + 1)) {
             Some(draft) => match phone.discard_draft(*draft) {
                 Ok(()) => self.handset(number)?.drafts.retain(|kept| kept != draft),
@@ -645,7 +656,17 @@ impl Play {
         let Some((copy, kept)) = self.handset(number)?.copy.clone() else { return Ok(()) };
         self.handset(number)?.restart()?;
         let phone = self.phone(number)?;
+        // What the phone keeps for its author is on this disk only, whatever became of the rest of its save.
+        let kept_here: Vec<_> = phone
+            .inbox()?
+            .into_iter()
+            .flat_map(|item| item.edits.into_iter().map(move |edit| (item.record.to_string(), edit)))
+            .filter_map(|(record, edit)| about(&edit.key, &edit.new).map(|(key, value)| (record, key, value)))
+            .collect();
         let acknowledged = |edit: &Edit| {
+            if kept_here.contains(&(edit.record.clone(), edit.key.clone(), edit.value.clone())) {
+                return false;
+            }
             let receipts = edit.record.parse().map(|record: RecordId| phone.receipts(record));
             let Ok(Ok(receipts)) = receipts else { return false };
             edit.save.parse::<IntentId>().is_ok_and(|save| receipts.iter().any(|receipt| receipt.intent == Some(save)))
@@ -716,6 +737,17 @@ impl Play {
             self.handset(number)?.restart()?;
         }
         self.net.held().mail.clear();
+        self.settle_down()?;
+        // What waits in a grid that was lost is taken for some days, and then its author is told.
+        self.server.clock.fetch_add(AFTER_GRACE_MS, Ordering::Relaxed);
+        self.handsets.iter().for_each(|handset| {
+            handset.platform.wall.fetch_add(AFTER_GRACE_MS, Ordering::Relaxed);
+        });
+        self.settle_down()
+    }
+
+    /// Everybody syncs until nothing changes.
+    fn settle_down(&mut self) -> Result<(), Error> {
         let mut last = String::new();
         for _ in 0..ROUNDS {
             for number in 0..self.handsets.len() {

@@ -91,7 +91,7 @@ impl Phone {
             purpose: input.purpose.filter(|_| !by_purpose),
             thumb: thumb.as_ref().map(|thumb| thumb.hash),
         };
-        let edits = vec![Edit { key: key.clone(), seen: Value::Null, new: value.to_value() }];
+        let edits = vec![Edit::new(key.as_str(), Value::Null, value.to_value())];
         let save = SaveInput { record: Some(input.record), edits, visit: input.visit, ..SaveInput::default() };
 
         let by = NamedBy { record: input.record, key: key.clone(), own: true };
@@ -137,7 +137,7 @@ impl Phone {
         }
         let off = off_key(key);
         let seen = shown.get(&off).map_or(Value::Null, |shown| shown.value().clone());
-        let edits = vec![Edit { key: off, seen, new: Value::Bool(true) }];
+        let edits = vec![Edit::new(off, seen, true)];
         let save = SaveInput { record: Some(record), edits, ..SaveInput::default() };
         let (saved, gone) = inner.store.write(|tx| {
             let saved = inner.save_with(tx, &catalog, now, &save, Vec::new())?;

@@ -240,7 +240,7 @@ fn may_go(db: &Connection, now: Now, file: &FileRow) -> store::Result<bool> {
         return Ok(false);
     }
     for by in files::names(db, &file.hash)?.into_iter().filter(|by| by.own) {
-        let young = file.since_ms > now.wall_ms.saturating_sub(KEEP_MS);
+        let young = file.since_ms > now.server_ms.saturating_sub(KEEP_MS);
         if young || pending::is_kept(db, by.record, &by.key)? || !is_told(db, by.record, &by.key)? {
             return Ok(false);
         }

@@ -141,7 +141,7 @@ impl Inner {
                         sent: file.size,
                         attempts: 0,
                         code: None,
-                        since_ms: if file.stand == FileStand::Offered { file.since_ms } else { now.wall_ms },
+                        since_ms: if file.stand == FileStand::Offered { file.since_ms } else { now.server_ms },
                         ..file
                     },
                 ),

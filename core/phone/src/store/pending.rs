@@ -240,6 +240,18 @@ pub fn move_all(db: &Connection, from: PendingState, to: PendingState) -> Result
     Ok(db.execute("UPDATE pending SET state = ?2 WHERE state = ?1", (from.number(), to.number()))?)
 }
 
+/// Queues again what fell although the server had it, of records that no open bucket brings: a server that was put back
+/// lacks what it was made on, and takes it once whoever made that has brought it again.
+pub fn offer_again(db: &Connection) -> Result<()> {
+    db.execute(
+        "UPDATE pending SET state = 0, attempts = 0 WHERE state = 2 AND receipted = 1 AND NOT EXISTS
+             (SELECT 1 FROM settled_bucket m JOIN bucket b ON b.name = m.bucket AND b.load = m.load
+              WHERE m.record = pending.record AND b.state = 1)",
+        (),
+    )?;
+    Ok(())
+}
+
 /// Everything waiting behind this inbox item may be sent again.
 pub fn release(db: &Connection, ticket: &TicketId) -> Result<()> {
     db.execute("UPDATE pending SET state = 0, ticket = NULL WHERE ticket = ?1", [ticket.as_bytes().as_slice()])?;

@@ -83,7 +83,7 @@ pub fn run_with_network<T>(future: impl Future<Output = T>) -> T {
 }
 
 pub fn edit(key: &str, seen: impl Into<Value>, new: impl Into<Value>) -> Edit {
-    Edit { key: key.into(), seen: seen.into(), new: new.into() }
+    Edit::new(key, seen, new)
 }
 
 impl Handset {

@@ -153,7 +153,7 @@ fn two_phones_that_name_a_person_differently_both_see_both_names_until_it_is_dec
         assert_eq!(names, ["张珊".into(), "章三".into()]);
         assert!(name.values.iter().all(|value| value.author.is_some()));
     }
-    ann.phone().resolve(person, "name", "张珊".into()).unwrap();
+    ann.phone().resolve(person, "name", "张珊".into(), vec!["张珊".into(), "章三".into()]).unwrap();
     assert!(ann.sync().complete);
     let requests: Vec<_> = server.world().records[&person].document.state().into_keys().collect();
     assert_eq!(requests.iter().filter(|key| key.starts_with("t/")).count(), 1, "a request, never a put");

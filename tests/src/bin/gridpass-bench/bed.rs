@@ -180,7 +180,7 @@ impl Handset {
 
     /// Saves a form in which the note is another.
     pub fn save(&self, record: RecordId, seen: Value, new: &str) -> Result<(), Error> {
-        let edits = vec![Edit { key: "note".to_owned(), seen, new: new.into() }];
+        let edits = vec![Edit::new("note", seen, new)];
         let saved = self.phone.save(SaveInput { record: Some(record), edits, ..SaveInput::default() })?;
         saved.intent.map(|_| ()).ok_or_else(|| "a save wrote nothing".into())
     }

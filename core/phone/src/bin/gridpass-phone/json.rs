@@ -204,7 +204,7 @@ pub fn inbox_item(item: &InboxItem) -> Json {
             "key": edit.key,
             "seen": value(&edit.seen),
             "new": value(&edit.new),
-            "now": value(now),
+            "now": now.all().into_iter().map(value).collect::<Vec<_>>(),
         })).collect::<Json>(),
     })
 }

@@ -320,7 +320,9 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
         Command::Set { record, fields, resolve: true } => {
             let mut saved = json!([]);
             for (key, value) in pairs(&fields)? {
-                saved = json::saved(&phone.resolve(record, &key, value)?);
+                let shown = phone.values(record)?;
+                let seen = shown.get(&key).map(|shown| shown.all().into_iter().cloned().collect()).unwrap_or_default();
+                saved = json::saved(&phone.resolve(record, &key, value, seen)?);
             }
             Ok(saved)
         }
@@ -350,9 +352,9 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
             let items = phone.inbox()?;
             let found = items.into_iter().find(|found| found.id == item).ok_or(ApiError::NotFound)?;
             let changed = pairs(&fields)?;
-            let edits = found.edits.into_iter().zip(found.now).map(|(edit, now)| {
+            let edits = found.edits.into_iter().zip(&found.now).map(|(edit, now)| {
                 let new = changed.iter().find(|(key, _)| *key == edit.key).map(|(_, value)| value.clone());
-                Edit { seen: now, new: new.unwrap_or(edit.new), key: edit.key }
+                Edit::over(edit.key, Some(now), new.unwrap_or(edit.new))
             });
             let record = phone.edit_and_resend(item, edits.collect())?;
             Ok(json!({ "record": record.to_string() }))
@@ -450,7 +452,7 @@ fn visit(phone: &Phone, household: RecordId, outcome: &str, now_offset: i64) -> 
     if outcome == "met" {
         values.extend(checked.iter().map(|record| (format!("check/{record}"), "confirmed".into())));
     }
-    let edits = values.into_iter().map(|(key, new)| Edit { key, seen: Value::Null, new }).collect();
+    let edits = values.into_iter().map(|(key, new)| Edit::new(key, Value::Null, new)).collect();
     let kind = Some(IntentKind::VISIT);
     let saved = phone.save(SaveInput { collection: "visit".into(), edits, kind, ..SaveInput::default() })?;
     let mut answer = json::saved(&saved);
@@ -466,7 +468,7 @@ fn draft(phone: &Phone, command: DraftCommand) -> Result<Json, ApiError> {
             let edits = match record {
                 Some(record) => edits_over(phone, record, &fields)?,
                 None => {
-                    let new = |(key, new)| Edit { key, seen: Value::Null, new };
+                    let new = |(key, new)| Edit::new(key, Value::Null, new);
                     pairs(&fields)?.into_iter().map(new).collect()
                 }
             };
@@ -490,7 +492,7 @@ fn draft(phone: &Phone, command: DraftCommand) -> Result<Json, ApiError> {
 /// A new record, with those it may repeat.
 fn new(phone: &Phone, collection: &str, fields: &[String]) -> Result<Json, ApiError> {
     let values = pairs(fields)?;
-    let typed = values.iter().map(|(key, new)| Edit { key: key.clone(), seen: Value::Null, new: new.clone() });
+    let typed = values.iter().map(|(key, new)| Edit::new(key.as_str(), Value::Null, new.clone()));
     let duplicates = phone.duplicates(collection, typed.collect())?;
     let mut answer = json::saved(&phone.create(collection, values)?);
     if let Some(answer) = answer.as_object_mut() {
@@ -502,8 +504,7 @@ fn new(phone: &Phone, collection: &str, fields: &[String]) -> Result<Json, ApiEr
 /// The fields over what is shown now, as a form that was just opened would send them.
 fn edits_over(phone: &Phone, record: RecordId, fields: &[String]) -> Result<Vec<Edit>, ApiError> {
     let shown = phone.values(record)?;
-    let seen = |key: &str| shown.get(key).map(|shown| shown.value().clone()).unwrap_or_default();
-    Ok(pairs(fields)?.into_iter().map(|(key, new)| Edit { seen: seen(&key), key, new }).collect())
+    Ok(pairs(fields)?.into_iter().map(|(key, new)| Edit::over(key.as_str(), shown.get(&key), new)).collect())
 }
 
 fn pairs(fields: &[String]) -> Result<Vec<(String, Value)>, ApiError> {
