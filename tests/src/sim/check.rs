@@ -37,24 +37,27 @@ pub fn about(key: &str, value: &Value) -> Option<(String, Plain)> {
 /// Compares server, phones and model; says what is wrong.
 pub fn check(
     app: &App,
-    grid: GridId,
+    grids: &[GridId],
     handsets: &[Handset],
-    assigned: impl Fn(&Handset) -> bool,
+    works_in: impl Fn(&Handset, GridId) -> bool,
     model: &Model,
 ) -> Result<Vec<String>, Error> {
     let mut faults = Vec::new();
     app.db.verify(&Principal::SERVER, app.now_ms(), &mut |fault| faults.push(format!("verify: {fault:?}")))?;
     let mut end = End::default();
-    for bucket in [Bucket::Place(grid), Bucket::Base(grid)] {
-        let records = read_bucket(app, bucket, &mut end)?;
-        for handset in handsets.iter().filter(|handset| assigned(handset)) {
-            compare(app, bucket, &records, handset, &mut faults)?;
+    for grid in grids {
+        for bucket in [Bucket::Place(*grid), Bucket::Base(*grid)] {
+            let records = read_bucket(app, bucket, &mut end)?;
+            for handset in handsets.iter().filter(|handset| works_in(handset, *grid)) {
+                compare(app, bucket, &records, handset, &mut faults)?;
+            }
         }
     }
     for handset in handsets {
         let (phone, number) = (handset.phone()?, handset.number);
         let state = phone.state()?;
-        for held in state.buckets.iter().filter(|held| !assigned(handset) && held.bucket.grid().is_some()) {
+        let is_lost = |bucket: &Bucket| bucket.grid().is_some_and(|grid| !works_in(handset, grid));
+        for held in state.buckets.iter().filter(|held| is_lost(&held.bucket)) {
             let (class, pending, records) = (held.bucket.class(), held.pending, held.records);
             let how = format!("{class:?} {}, {pending} changes wait, {records} records", held.state);
             faults.push(format!("phone {number} holds a grid it lost: {how}"));
@@ -97,6 +100,9 @@ fn read_bucket(app: &App, bucket: Bucket, end: &mut End) -> Result<BTreeMap<Reco
     })?;
     for record in &touched {
         let name = record.record.to_string();
+        if record.home != bucket {
+            continue; // read here because something here names it; told of where it is at home
+        }
         for (key, shown) in &record.values {
             end.standing.insert((name.clone(), key.clone()), shown.all().into_iter().map(plain).collect());
         }

@@ -17,6 +17,8 @@ use super::random::Draw;
 pub struct Platform {
     /// The wall clock, in milliseconds since 1970.
     pub wall: Arc<AtomicI64>,
+    /// The clock that nobody sets.
+    monotonic: Arc<AtomicI64>,
     secrets: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     random: Arc<Draw>,
     /// How many calls still work; negative = all.
@@ -28,6 +30,7 @@ impl Platform {
     pub fn new(seed: u64, phone: usize, wall_ms: i64) -> Self {
         Self {
             wall: Arc::new(AtomicI64::new(wall_ms)),
+            monotonic: Arc::new(AtomicI64::new(1_000)),
             secrets: Arc::default(),
             random: Arc::new(Draw::new(seed, 100 + phone as u64)),
             left: Arc::new(AtomicI64::new(-1)),
@@ -39,6 +42,17 @@ impl Platform {
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let other = Self::new(seed, phone, self.wall.load(Ordering::Relaxed));
         Self { secrets: Arc::new(Mutex::new(secrets)), ..other }
+    }
+
+    /// Time goes by.
+    pub fn pass(&self, ms: i64) {
+        self.wall.fetch_add(ms, Ordering::Relaxed);
+        self.monotonic.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// What is kept under a name.
+    pub fn secret(&self, name: &str) -> Option<Vec<u8>> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Fails for good after so many more calls; a negative number mends it.
@@ -102,7 +116,7 @@ impl Clock for Platform {
 
     fn monotonic_ms(&self) -> Result<i64, HostError> {
         self.call("clock")?;
-        Ok(self.wall.load(Ordering::Relaxed))
+        Ok(self.monotonic.load(Ordering::Relaxed))
     }
 }
 

@@ -56,6 +56,10 @@ pub struct Edit {
     pub seen: Vec<Plain>,
     /// How concurrent values are settled.
     pub rule: Rule,
+    /// When it was made, by a clock that is right, in milliseconds.
+    pub at_ms: i64,
+    /// Whether the phone's clock was set since, so that nobody can say when it was made.
+    pub clock_set: bool,
     /// What became of it.
     pub fate: Fate,
 }
@@ -70,6 +74,9 @@ pub struct End {
     /// What waits for its author, is pending behind refused work, or was refused: phone, record, field, value.
     pub waiting: Vec<(usize, String, String, Plain)>,
 }
+
+/// What a message may take; edits that are closer have no order that anybody could tell.
+const CLOSE_MS: i64 = 3_600_000;
 
 /// All edits of a run.
 #[derive(Debug, Default)]
@@ -94,6 +101,11 @@ impl Model {
             };
         }
         self.copied.push(phone);
+    }
+
+    /// The phone's clock jumped.
+    pub fn clock_jumped(&mut self, phone: usize) {
+        self.edits.iter_mut().filter(|edit| edit.phone == phone).for_each(|edit| edit.clock_set = true);
     }
 
     /// The author gave up work.
@@ -136,8 +148,35 @@ impl Model {
         }
         for (at, standing) in &end.standing {
             self.judge(at, standing, end, &mut faults);
+            self.judge_winner(at, standing, end, &mut faults);
         }
         faults
+    }
+
+    /// Of edits of one field whose writers did not know of each other, the one made later stands.
+    fn judge_winner(&self, at: &(String, String), standing: &[Plain], end: &End, faults: &mut Vec<String>) {
+        let stored = |edit: &&Edit| end.stored.get(at).is_some_and(|all| all.contains(&edit.value));
+        let here: Vec<&Edit> = self.edits.iter().filter(|edit| (&edit.record, &edit.key) == (&at.0, &at.1)).collect();
+        let written: Vec<&Edit> = here.iter().copied().filter(stored).collect();
+        let sure = |edit: &&Edit| {
+            edit.rule == Rule::Later
+                && edit.fate == Fate::Saved
+                && !edit.clock_set
+                && !matches!(edit.value, Plain::Flag(_) | Plain::Nothing)
+                && !self.copied.contains(&edit.phone)
+        };
+        if !written.iter().all(sure) {
+            return;
+        }
+        let known: BTreeSet<Plain> = written.iter().flat_map(|edit| knew(&here, edit)).collect();
+        let mut last: Vec<&Edit> = written.into_iter().filter(|edit| !known.contains(&edit.value)).collect();
+        last.sort_by_key(|edit| std::cmp::Reverse(edit.at_ms));
+        if let [later, earlier, ..] = last[..]
+            && later.at_ms.saturating_sub(earlier.at_ms) > CLOSE_MS
+            && standing != std::slice::from_ref(&later.value)
+        {
+            faults.push(format!("made later and not shown: {}/{} = {:?}, but {standing:?}", at.0, at.1, later.value));
+        }
     }
 
     /// One field: nothing stands that nobody wrote, nothing unsettled is hidden.

@@ -64,10 +64,14 @@ pub enum Act {
     Clock,
     /// An assignment ends, or begins again.
     Assign,
+    /// Some hours go by, and what was under way is lost.
+    Wait,
+    /// A record moves to another grid.
+    Move,
 }
 
 /// Every act with its name in a file and how often it is drawn.
-pub const ACTS: [(Act, &str, usize); 28] = [
+pub const ACTS: [(Act, &str, usize); 30] = [
     (Act::Create, "create", 6),
     (Act::Edit, "edit", 40),
     (Act::Resave, "resave", 2),
@@ -96,6 +100,8 @@ pub const ACTS: [(Act, &str, usize); 28] = [
     (Act::Clone, "clone", 1),
     (Act::Clock, "clock", 2),
     (Act::Assign, "assign", 2),
+    (Act::Wait, "wait", 2),
+    (Act::Move, "move", 2),
 ];
 
 /// One step.
@@ -118,6 +124,8 @@ pub struct Plan {
     pub seed: u64,
     /// How many phones there are.
     pub phones: u8,
+    /// How many grids there are.
+    pub grids: u8,
     /// What happens, in order.
     pub steps: Vec<Step>,
 }
@@ -131,6 +139,7 @@ impl Plan {
     pub fn draw(seed: u64, steps: usize) -> Self {
         let draw = Draw::new(seed, 1);
         let phones = 2 + draw.below(4);
+        let grids = 1 + draw.below(2);
         let total = ACTS.iter().map(|(.., weight)| weight).sum();
         let step = |_| {
             let mut at = draw.below(total);
@@ -149,7 +158,8 @@ impl Plan {
         let founded = [(Act::Create, 0), (Act::Whole, 0), (Act::Create, 1), (Act::Whole, 0)];
         let founded = founded.map(|(act, a)| Step { act, phone: 0, a, b: 0 });
         let steps = founded.into_iter().chain((0..steps).map(step)).collect();
-        Self { seed, phones: u8::try_from(phones).unwrap_or(2), steps }
+        let small = |number| u8::try_from(number).unwrap_or(2);
+        Self { seed, phones: small(phones), grids: small(grids), steps }
     }
 
     /// The smallest plan found that still fails: pieces are left out, large ones first, while it does.
@@ -178,7 +188,7 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {} phones {}", self.seed, self.phones)?;
+        writeln!(f, "seed {} phones {} grids {}", self.seed, self.phones, self.grids)?;
         for step in &self.steps {
             let name = ACTS.iter().find(|(act, ..)| *act == step.act).map_or("", |(_, name, _)| name);
             writeln!(f, "{name} {} {} {}", step.phone, step.a, step.b)?;
@@ -193,11 +203,12 @@ impl FromStr for Plan {
     fn from_str(text: &str) -> Result<Self, NoPlan> {
         let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
         let mut head = lines.next().ok_or(NoPlan)?.split_whitespace();
-        let (Some("seed"), Some(seed), Some("phones"), Some(phones)) =
-            (head.next(), head.next(), head.next(), head.next())
-        else {
-            return Err(NoPlan);
+        let mut number = |name| match (head.next(), head.next()) {
+            (Some(word), Some(number)) if word == name => number.parse::<u64>().map_err(|_| NoPlan),
+            _ => Err(NoPlan),
         };
+        let small = |number: u64| u8::try_from(number).map_err(|_| NoPlan);
+        let (seed, phones, grids) = (number("seed")?, small(number("phones")?)?, small(number("grids")?)?);
         let step = |line: &str| {
             let mut words = line.split_whitespace();
             let name = words.next()?;
@@ -207,8 +218,7 @@ impl FromStr for Plan {
             Some(Step { act, phone, a, b })
         };
         let steps = lines.map(|line| step(line).ok_or(NoPlan)).collect::<Result<_, _>>()?;
-        let number = |word: &str| word.parse().map_err(|_| NoPlan);
-        Ok(Self { seed: number(seed)?, phones: phones.parse().map_err(|_| NoPlan)?, steps })
+        Ok(Self { seed, phones, grids, steps })
     }
 }
 

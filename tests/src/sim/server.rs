@@ -10,13 +10,13 @@ use gridpass_core::id::hex;
 use gridpass_phone::transport::{Request, Response, TransportError};
 use gridpass_server::app::App;
 use gridpass_server::clock::Clock;
+use gridpass_server::db::sqlite::{FILE, MARKER};
 use gridpass_server::router::router;
 use tokio::runtime::Runtime;
 
 use super::random::Draw;
 use crate::world::{Error, START_MS, call};
 
-const FILE: &str = "gridpass.sqlite";
 /// Limits count real time; a simulation has none.
 const NO_LIMITS: &str = "enrols_per_minute = 0\nsign_ins_per_minute = 0\ntokens_per_minute = 0\n\
                          pushes_per_minute = 0\npulls_per_minute = 0\nfiles_per_minute = 0\n";
@@ -82,10 +82,21 @@ impl Server {
         self.runtime.block_on(call(router.clone(), request))
     }
 
-    /// Copies its file while it is stopped.
-    pub fn copy_to(&mut self, file: &Path) -> Result<(), Error> {
+    /// Copies its file while it is stopped; `with_marker` also what tells it that it is a copy, which comes back with it.
+    pub fn copy_to(&mut self, file: &Path, with_marker: bool) -> Result<(), Error> {
         self.stop();
         fs::copy(self.folder.join(FILE), file)?;
+        let marker = self.folder.join(MARKER);
+        if with_marker && marker.exists() {
+            fs::copy(marker, file.with_extension(MARKER))?;
+        }
+        self.start()
+    }
+
+    /// Runs statements on its file while it is stopped.
+    pub fn alter(&mut self, sql: &str) -> Result<(), Error> {
+        self.stop();
+        rusqlite::Connection::open(self.folder.join(FILE))?.execute_batch(sql)?;
         self.start()
     }
 
@@ -99,6 +110,10 @@ impl Server {
             }
         }
         fs::copy(file, self.folder.join(FILE))?;
+        let marker = file.with_extension(MARKER);
+        if marker.exists() {
+            fs::copy(marker, self.folder.join(MARKER))?;
+        }
         self.start()
     }
 }

@@ -1,0 +1,64 @@
+//! Copies of phones.
+
+use super::*;
+
+impl Play {
+    pub(super) fn copy(&mut self, number: usize) -> Result<(), Error> {
+        let edits = self.model.edits.len();
+        let to = self.folder.path().join(format!("copy{number}"));
+        let handset = self.handset(number)?;
+        handset.close();
+        if to.exists() {
+            fs::remove_dir_all(&to)?;
+        }
+        copy_folder(&handset.folder, &to)?;
+        handset.copy = Some((to, edits));
+        handset.open()
+    }
+
+    pub(super) fn put_back(&mut self, number: usize) -> Result<(), Error> {
+        let Some((copy, kept)) = self.handset(number)?.copy.clone() else { return Ok(()) };
+        self.handset(number)?.restart()?;
+        let phone = self.phone(number)?;
+        // What the phone keeps for its author is on this disk only, whatever became of the rest of its save.
+        let kept_here: Vec<_> = phone
+            .inbox()?
+            .into_iter()
+            .flat_map(|item| item.edits.into_iter().map(move |edit| (item.record.to_string(), edit)))
+            .filter_map(|(record, edit)| about(&edit.key, &edit.new).map(|(key, value)| (record, key, value)))
+            .collect();
+        let acknowledged = |edit: &Edit| {
+            if kept_here.contains(&(edit.record.clone(), edit.key.clone(), edit.value.clone())) {
+                return false;
+            }
+            let receipts = edit.record.parse().map(|record: RecordId| phone.receipts(record));
+            let Ok(Ok(receipts)) = receipts else { return false };
+            edit.save.parse::<IntentId>().is_ok_and(|save| receipts.iter().any(|receipt| receipt.intent == Some(save)))
+        };
+        if self.planted != Planted::SilentPutBack {
+            self.model.disk_put_back(number, kept, acknowledged);
+        }
+        drop(phone);
+        let handset = self.handset(number)?;
+        handset.close();
+        fs::remove_dir_all(&handset.folder)?;
+        copy_folder(&copy, &handset.folder)?;
+        handset.open()
+    }
+
+    pub(super) fn clone_phone(&mut self, number: usize) -> Result<(), Error> {
+        if self.handsets.len() >= 7 {
+            return Ok(());
+        }
+        let (other, seed) = (self.handsets.len(), self.seed);
+        let to = self.folder.path().join(format!("phone{other}"));
+        let handset = self.handset(number)?;
+        handset.close();
+        copy_folder(&handset.folder, &to)?;
+        let (platform, user) = (handset.platform.cloned(seed, other), handset.user);
+        handset.open()?;
+        self.handsets.push(Handset::new(other, to, platform, user, &self.net)?);
+        self.model.copied.extend([number, other]);
+        Ok(())
+    }
+}

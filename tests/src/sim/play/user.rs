@@ -1,0 +1,291 @@
+//! What users do.
+
+use super::*;
+
+impl Play {
+    pub(super) fn create(&mut self, number: usize, a: usize) -> Result<(), Error> {
+        let phone = self.phone(number)?;
+        self.edits += 1;
+        let text = format!("新{}", self.edits);
+        let addresses = rows(&phone, "address")?;
+        let (collection, key, rule, more) = match addresses.get(a % addresses.len().max(1)) {
+            Some(address) if !a.is_multiple_of(3) => (
+                "organisation",
+                "name",
+                Rule::People,
+                vec![
+                    ("kind".to_owned(), "self_employed".into()),
+                    ("address_id".to_owned(), address.to_string().into()),
+                    ("state".to_owned(), "operating".into()),
+                    ("lead_name".to_owned(), "某人".into()),
+                ],
+            ),
+            _ => (
+                "address",
+                "estate",
+                Rule::Later,
+                vec![("level".to_owned(), "area".into()), ("usage".to_owned(), "residential".into())],
+            ),
+        };
+        let mut values = more;
+        values.push((key.to_owned(), text.as_str().into()));
+        let saved = phone.create(collection, values);
+        if collection == "organisation"
+            && let Ok(Saved { record, intent: Some(intent), .. }) = &saved
+        {
+            let made = ("lead_name".to_owned(), Plain::Text("某人".into()), Vec::new(), Rule::People);
+            self.note(number, *record, &intent.to_string(), made, Fate::Saved);
+        }
+        self.saved(number, None, saved, vec![(key.to_owned(), Plain::Text(text), Vec::new(), rule)])
+    }
+
+    pub(super) fn edit(&mut self, number: usize, a: usize, b: usize) -> Result<(), Error> {
+        let phone = self.phone(number)?;
+        let Some((mut record, mut collection)) = self.pick(&phone, a)? else { return Ok(()) };
+        let mut shown = phone.values(record)?;
+        // A form that was opened some time ago is saved now; what came in meanwhile was not shown to anybody.
+        let forms = &mut self.handset(number)?.forms;
+        if b.is_multiple_of(4) {
+            forms.push((record, collection.clone(), shown.clone()));
+        }
+        if b % 4 == 1 && !forms.is_empty() {
+            (record, collection, shown) = forms.swap_remove(a % forms.len().max(1));
+            self.count("old_form");
+        }
+        let fields: Vec<_> = FIELDS.iter().filter(|(of, ..)| *of == collection).collect();
+        let mut edits: Vec<edit::Edit> = Vec::new();
+        let mut noted = Vec::new();
+        for n in 0..1 + usize::from(b.is_multiple_of(7)) {
+            let Some((_, key, rule)) = fields.get((b + n) % fields.len().max(1)) else { continue };
+            if edits.iter().any(|edit| edit.key == *key) {
+                continue;
+            }
+            self.edits += 1;
+            let standing = shown.get(*key);
+            let new = match *key {
+                "staff_count" => Value::Int(self.edits),
+                "hazard/gas" => Value::Bool(standing.and_then(|shown| shown.value().as_bool()) != Some(true)),
+                _ => format!("值{}", self.edits).as_str().into(),
+            };
+            let all = standing.map(|shown| shown.all().into_iter().map(plain).collect()).unwrap_or_default();
+            noted.push(((*key).to_owned(), plain(&new), all, *rule));
+            edits.push(edit::Edit::over(*key, standing, new));
+        }
+        let saved = phone.save(SaveInput { record: Some(record), edits, ..SaveInput::default() });
+        self.saved(number, Some(record), saved, noted)
+    }
+
+    pub(super) fn resave(&mut self, number: usize, a: usize) -> Result<(), Error> {
+        let phone = self.phone(number)?;
+        let Some((record, _)) = self.pick(&phone, a)? else { return Ok(()) };
+        let fields = match phone.form(record) {
+            Ok(form) => form.fields,
+            Err(error) => return self.refused(number, &error),
+        };
+        if self.planted == Planted::ErasedConflict {
+            for (key, shown) in phone.values(record)?.iter().filter(|(_, shown)| shown.is_conflict()) {
+                let seen = shown.all().into_iter().cloned().collect();
+                let _nobody_is_told = phone.resolve(record, key, shown.value().clone(), seen);
+            }
+            return Ok(());
+        }
+        let same = fields.into_iter();
+        let same = same.map(|field| edit::Edit::new(field.key, field.value.clone(), field.value));
+        let input = SaveInput { record: Some(record), edits: same.collect(), ..SaveInput::default() };
+        match phone.save(input) {
+            Ok(Saved { intent: Some(_), .. }) => self.fault("an unchanged form wrote something".into()),
+            Ok(_) => {}
+            Err(error) => self.refused(number, &error)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn decide(&mut self, number: usize, a: usize, b: usize) -> Result<(), Error> {
+        let phone = self.phone(number)?;
+        let state = phone.list(ListQuery { limit: 10_000, ..ListQuery::default() })?;
+        let torn: Vec<_> = state.rows.into_iter().filter(|row| row.conflicts > 0).collect();
+        let Some(row) = torn.get(a % torn.len().max(1)) else { return Ok(()) };
+        let shown = phone.values(row.record)?;
+        let Some((key, standing)) = shown.iter().find(|(_, shown)| shown.is_conflict()) else { return Ok(()) };
+        let rule = FIELDS.iter().find(|(_, known, _)| known == key).map_or(Rule::People, |(.., rule)| *rule);
+        self.edits += 1;
+        let value = format!("定{}", self.edits);
+        let all: Vec<Plain> = standing.all().into_iter().map(plain).collect();
+        let saved = match b % 2 {
+            0 => {
+                let seen = standing.all().into_iter().cloned().collect();
+                phone.resolve(row.record, key, value.as_str().into(), seen)
+            }
+            _ => {
+                let edits = vec![edit::Edit::over(key.as_str(), Some(standing), value.as_str())];
+                phone.save(SaveInput { record: Some(row.record), edits, ..SaveInput::default() })
+            }
+        };
+        self.count("decided");
+        self.saved(number, Some(row.record), saved, vec![(key.clone(), Plain::Text(value), all, rule)])
+    }
+
+    pub(super) fn still(&mut self, number: usize, a: usize) -> Result<(), Error> {
+        let phone = self.phone(number)?;
+        let Some((record, collection)) = self.pick(&phone, a)? else { return Ok(()) };
+        let key = if collection == "address" { "estate" } else { "name" };
+        let saved = phone.still(record, key);
+        self.saved(number, Some(record), saved, Vec::new())
+    }
+
+    pub(super) fn end(&mut self, number: usize, a: usize) -> Result<(), Error> {
+        let phone = self.phone(number)?;
+        let Some((record, collection)) = self.pick(&phone, a)? else { return Ok(()) };
+        if collection != "organisation" {
+            return Ok(());
+        }
+        let ended = phone.show(record)?.row.ended;
+        let saved = match ended {
+            true => phone.undo_end(record),
+            false => phone.end(record, "2027-01-14", "error", Vec::new()),
+        };
+        self.saved(number, Some(record), saved, Vec::new())
+    }
+
+    pub(super) fn settle(&mut self, number: usize, a: usize, b: usize) -> Result<(), Error> {
+        let phone = self.phone(number)?;
+        let items = phone.inbox()?;
+        let Some(item) = items.get(a % items.len().max(1)) else { return Ok(()) };
+        let InboxItem { id, record, edits, .. } = item.clone();
+        let given_up: Vec<_> = edits.iter().filter_map(|edit| about(&edit.key, &edit.new)).collect();
+        let asks = edits.iter().any(|edit| edit.key.starts_with("t/"));
+        let done = if b.is_multiple_of(2) || asks {
+            self.count("discarded");
+            phone.discard(id).map(|()| Vec::new())
+        } else {
+            self.count("resent");
+            let shown = phone.values(record).unwrap_or_default();
+            let mut again = Vec::new();
+            let mut noted = Vec::new();
+            for edit in edits {
+                let Value::Str(_) = edit.new else { continue };
+                let Some((_, key, rule)) = FIELDS.iter().find(|(_, key, _)| *key == edit.key) else {
+                    again.push(edit);
+                    continue;
+                };
+                self.edits += 1;
+                let new: Value = format!("再{}", self.edits).as_str().into();
+                let standing = shown.get(*key);
+                let all = standing.map(|shown| shown.all().into_iter().map(plain).collect()).unwrap_or_default();
+                noted.push(((*key).to_owned(), plain(&new), all, *rule));
+                again.push(edit::Edit::over(edit.key, standing, new));
+            }
+            phone.edit_and_resend(id, again).map(|_| noted)
+        };
+        match done {
+            Ok(noted) => {
+                for (key, value) in given_up {
+                    self.model.give_up(&record.to_string(), &key, &value);
+                }
+                for entry in noted {
+                    self.note(number, record, "resent", entry, Fate::Saved);
+                }
+            }
+            Err(error) => {
+                // With a platform that fails in its middle it may have happened.
+                if self.handset(number)?.platform.failing() {
+                    for (key, value) in given_up {
+                        self.model.give_up(&record.to_string(), &key, &value);
+                    }
+                }
+                self.refused(number, &error)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn keep_draft(&mut self, number: usize, a: usize) -> Result<(), Error> {
+        let phone = self.phone(number)?;
+        let drafts = self.handset(number)?.drafts.clone();
+        let edits = vec![edit::Edit::new("estate", Value::Null, "草稿")];
+        match drafts.get(a % (drafts.len() + 1)) {
+            Some(draft) => match phone.discard_draft(*draft) {
+                Ok(()) => self.handset(number)?.drafts.retain(|kept| kept != draft),
+                Err(error) => {
+                    self.handset(number)?.drafts.retain(|kept| kept != draft);
+                    self.refused(number, &error)?;
+                }
+            },
+            None => match phone.put_draft(None, "address", None, edits) {
+                Ok(draft) => self.handset(number)?.drafts.push(draft),
+                Err(error) => self.refused(number, &error)?,
+            },
+        }
+        Ok(())
+    }
+
+    /// A record the phone shows, with its collection.
+    pub(super) fn pick(&self, phone: &Phone, a: usize) -> Result<Option<(RecordId, String)>, Error> {
+        let rows = phone.list(ListQuery { limit: 10_000, ..ListQuery::default() })?.rows;
+        let mut rows: Vec<_> = rows
+            .into_iter()
+            .filter(|row| matches!(row.collection.as_str(), "address" | "organisation"))
+            .map(|row| (row.record, row.collection))
+            .collect();
+        rows.sort();
+        // Few records, so that phones meet in them.
+        let few = rows.len().min(6);
+        Ok(rows.into_iter().nth(a.checked_rem(few).unwrap_or(0)))
+    }
+
+    /// Takes note of what a save came to.
+    pub(super) fn saved(
+        &mut self,
+        number: usize,
+        record: Option<RecordId>,
+        saved: Result<Saved, ApiError>,
+        edits: Vec<(String, Plain, Vec<Plain>, Rule)>,
+    ) -> Result<(), Error> {
+        match saved {
+            Ok(Saved { record, intent: Some(intent), .. }) => {
+                self.count("saved");
+                for edit in edits {
+                    self.note(number, record, &intent.to_string(), edit, Fate::Saved);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                if self.handset(number)?.platform.failing() {
+                    for edit in edits {
+                        let Some(record) = record else { break };
+                        self.note(number, record, "", edit, Fate::Uncertain);
+                    }
+                }
+                self.refused(number, &error)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn note(
+        &mut self,
+        phone: usize,
+        record: RecordId,
+        save: &str,
+        (key, value, seen, rule): (String, Plain, Vec<Plain>, Rule),
+        fate: Fate,
+    ) {
+        let (save, record) = (save.to_owned(), record.to_string());
+        let (at_ms, clock_set) = (self.server.clock.load(Ordering::Relaxed), false);
+        self.model.edits.push(Edit { save, phone, record, key, value, seen, rule, at_ms, clock_set, fate });
+    }
+
+    /// An error that the phone may show; one that it may not is a fault.
+    pub(super) fn refused(&mut self, number: usize, error: &ApiError) -> Result<(), Error> {
+        if self.handset(number)?.platform.failing() {
+            self.count("broke_off");
+            return self.handset(number)?.restart();
+        }
+        match error {
+            ApiError::Input { .. } | ApiError::NotFound => self.count("refused"),
+            ApiError::Later { .. } => self.count("later"),
+            _ => self.fault(format!("phone {number}: {error:?}")),
+        }
+        Ok(())
+    }
+}
