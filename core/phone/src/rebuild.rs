@@ -56,12 +56,20 @@ impl Inner {
         if waits_for_own || !self.can_author(tx, now, &loaded)? {
             return Ok(());
         }
+        let is_current = match &loaded.settled {
+            Some(settled) => bucket::get(tx, &settled.home)?.is_some_and(|held| held.cursor.epoch == settled.epoch),
+            None => false,
+        };
         let catalog = self.catalog();
         let actor = self.actor(tx)?;
         let mut document = settled_document(&loaded);
         let mut renamed: BTreeMap<ChangeHash, Built> = BTreeMap::new();
         for pending in &loaded.pending {
             if document.contains(&pending.hash) {
+                if is_current && pending.state == PendingState::Fallen {
+                    // A copy of this phone has sent it: the server says so when it is asked.
+                    pending::add(tx, &Pending { state: PendingState::Queued, ..pending.clone() })?;
+                }
                 continue;
             }
             if pending.state != PendingState::Fallen

@@ -297,7 +297,12 @@ impl Inner {
     /// The batch without an answer, or a new one of what waits, signed and stored.
     fn next_batch(&self, tx: &rusqlite::Transaction<'_>) -> store::Result<Option<Batch>> {
         if let Some(open) = pending::open_batch(tx)? {
-            return Ok(Some(open));
+            // The same items under the same signature. When each was made is told from when they are sent: now.
+            let request: PushRequest = wire::unpack(&open.body, wire::MAX_PUSH_BYTES)
+                .map_err(|_| ApiError::bug("a stored push that cannot be read"))?;
+            let now = self.now()?;
+            let request = PushRequest { sent_ms: now.wall_ms, sent_monotonic_ms: now.monotonic_ms, ..request };
+            return Ok(Some(Batch { body: wire::pack(&request), ..open }));
         }
         let waiting = pending::to_send(tx, wire::MAX_PUSH_ITEMS)?;
         let mut actors: Vec<ActorId> = Vec::new();

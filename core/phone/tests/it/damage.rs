@@ -1,6 +1,7 @@
 //! Crashes, damage, forgotten PINs: what was saved is there, and what was not handed in comes back.
 
 use gridpass_core::value::Value;
+use gridpass_core::wire::PushRequest;
 use gridpass_phone::{ApiError, LockState, OutboxEntry, Phone, SaveInput, read_as_server};
 
 use crate::host::{Handset, edit, run};
@@ -82,7 +83,10 @@ fn a_kill_between_push_and_verdict_sends_the_same_batch_once_more() {
     ann.put_back(crash.path());
     assert!(ann.sync().complete);
     let pushes = server.world().seen.pushes.clone();
-    assert_eq!(pushes[pushes.len() - 1], pushes[pushes.len() - 2]);
+    let [first, again] = pushes.last_chunk().unwrap();
+    assert!(again.sent_ms > first.sent_ms, "what is told of the time is told from now");
+    let (sent_ms, sent_monotonic_ms) = (first.sent_ms, first.sent_monotonic_ms);
+    assert_eq!(PushRequest { sent_ms, sent_monotonic_ms, ..again.clone() }, *first);
     assert_eq!(server.changes(person), 2);
 }
 
