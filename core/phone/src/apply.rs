@@ -236,7 +236,9 @@ impl Inner {
         };
         let goes_on =
             known.is_some_and(|known| known.state == BucketState::Loading && known.cursor.epoch == granted.as_of.epoch);
-        if known.is_some_and(|known| known.state != BucketState::Loading) {
+        // Also one that was only being fetched may have been whole before, with own changes in it.
+        let is_other = |known: HeldBucket| known.cursor.epoch != granted.as_of.epoch;
+        if known.is_some_and(|known| known.state != BucketState::Loading || is_other(known)) {
             held.load += 1;
             bucket::distrust(tx, &granted.bucket)?;
             self.send_own_again(tx, &granted.bucket)?;

@@ -123,7 +123,6 @@ fn stands(connection: &Connection, epoch: u64, head: &Head, cursor: &Cursor) -> 
 struct LogRow {
     log_seq: i64,
     record: RecordId,
-    kind: RowKind,
     moved_to: Option<Bucket>,
     checksum: i64,
 }
@@ -141,7 +140,7 @@ fn page(
     let found = rows(
         connection,
         "reading a log",
-        "SELECT l.log_seq, l.record, l.kind, b.name AS moved_to, l.checksum_after FROM log l
+        "SELECT l.log_seq, l.record, b.name AS moved_to, l.checksum_after FROM log l
          LEFT JOIN bucket b ON b.number = l.moved_to
          WHERE l.bucket = ?1 AND l.log_seq > ?2 ORDER BY l.log_seq LIMIT ?3",
         params![head.number, from.log_seq.cast_signed(), i64::try_from(limit).unwrap_or(i64::MAX)],
@@ -149,7 +148,6 @@ fn page(
             Ok(LogRow {
                 log_seq: row.get("log_seq")?,
                 record: named(row, "record")?,
-                kind: RowKind(row.get("kind")?),
                 moved_to: named_or_null(row, "moved_to")?,
                 checksum: row.get("checksum_after")?,
             })
@@ -177,11 +175,18 @@ fn page(
             break;
         }
         let here = is_in(connection, head.number, row.record)?;
-        let touched = if here { touched(connection, row.record, Some((head.number, from.log_seq)))? } else { None };
+        let entered = here && has_entered(connection, head.number, row.record, from.log_seq)?;
+        let since = (!entered).then_some((head.number, from.log_seq));
+        let touched = if here { touched(connection, row.record, since)? } else { None };
         bytes += touched.as_ref().map_or(0, |touched| {
             touched.changes.iter().map(|change| change.bytes.len()).sum::<usize>() + 64 * touched.values.len()
         });
-        let kind = if touched.is_some() { row.kind } else { RowKind::REMOVE };
+        // As it stands now: one that left and came back has entered.
+        let kind = match touched {
+            None => RowKind::REMOVE,
+            Some(_) if entered => RowKind::PUT,
+            Some(_) => RowKind::CHANGE,
+        };
         let moved_to = last_of.get(&row.record).and_then(|last| last.moved_to).filter(|_| touched.is_none());
         page.push(WireRow { kind, record: row.record, touched, moved_to });
         to = Some(cursor(row));
@@ -197,22 +202,21 @@ fn is_in(connection: &Connection, number: u32, record: RecordId) -> Result<bool,
         .map_err(backend(STEP))
 }
 
+/// Whether a record has entered a bucket after a row of its log.
+fn has_entered(connection: &Connection, number: u32, record: RecordId, from: u64) -> Result<bool, DbError> {
+    const STEP: &str = "looking for an entry";
+    connection
+        .prepare_cached("SELECT 1 FROM log WHERE bucket = ?1 AND record = ?2 AND log_seq > ?3 AND kind = 2")
+        .and_then(|mut statement| statement.exists(params![number, record.0, from.cast_signed()]))
+        .map_err(backend(STEP))
+}
+
 /// A record as it stands, with all its changes, or with those that have rows in a bucket's log after a cursor.
 fn touched(connection: &Connection, record: RecordId, since: Option<(u32, u64)>) -> Result<Option<Touched>, DbError> {
     let Some(row) = record_row(connection, record)? else { return Ok(None) };
     let shown = shown(connection, record)?;
-    let entered = match since {
-        Some((number, from)) => {
-            const STEP: &str = "looking for an entry";
-            connection
-                .prepare_cached("SELECT 1 FROM log WHERE bucket = ?1 AND record = ?2 AND log_seq > ?3 AND kind = 2")
-                .and_then(|mut statement| statement.exists(params![number, record.0, from.cast_signed()]))
-                .map_err(backend(STEP))?
-        }
-        None => true,
-    };
     let found = match since {
-        Some((number, from)) if !entered => rows(
+        Some((number, from)) => rows(
             connection,
             "reading new changes",
             "SELECT c.hash, c.bytes, w.actor, c.role, y.user, y.device, c.corrected_time, c.intent, c.intent_kind
@@ -223,7 +227,7 @@ fn touched(connection: &Connection, record: RecordId, since: Option<(u32, u64)>)
             params![number, record.0, from.cast_signed()],
             change_meta,
         )?,
-        _ => changes(connection, record, row.generation)?,
+        None => changes(connection, record, row.generation)?,
     };
     Ok(Some(as_touched(record, row, shown, found.into_iter().map(|meta| meta.row).collect())))
 }

@@ -147,6 +147,7 @@ pub fn entering_and_leaving_a_bucket_writes_put_and_remove(backend: &dyn Backend
     assert_eq!(rows[0].touched.as_ref().unwrap().changes.len(), 2, "who enters late gets all");
     assert_eq!((shown(&rows[0]), rows[0].touched.as_ref().unwrap().home), ("single".into(), A));
 
+    let (_, was, _) = page(db, A, zero(db), 500).unwrap();
     (draft.home, draft.also) = (C, vec![]);
     let moved = store(db, draft.moved());
     assert_eq!(moved.last.iter().map(|(bucket, _)| *bucket).collect::<Vec<_>>(), [C], "left buckets hold nothing");
@@ -162,7 +163,11 @@ pub fn entering_and_leaving_a_bucket_writes_put_and_remove(backend: &dyn Backend
 
     (draft.home, draft.also) = (A, vec![]);
     store(db, draft.moved());
-    assert_eq!(shown(&page(db, A, zero(db), 500).unwrap().0[0]), "single".into(), "and back within one time");
+    for from in [zero(db), was] {
+        let (rows, ..) = page(db, A, from, 500).unwrap();
+        assert_eq!((rows.len(), rows[0].kind, shown(&rows[0])), (1, RowKind::PUT, "single".into()), "and back at once");
+        assert_eq!(rows[0].touched.as_ref().unwrap().changes.len(), 2);
+    }
     assert_eq!(faults(db), Vec::<String>::new());
 }
 

@@ -106,7 +106,9 @@ impl Play {
         let torn: Vec<_> = state.rows.into_iter().filter(|row| row.conflicts > 0).collect();
         let Some(row) = torn.get(a % torn.len().max(1)) else { return Ok(()) };
         let shown = phone.values(row.record)?;
-        let Some((key, standing)) = shown.iter().find(|(_, shown)| shown.is_conflict()) else { return Ok(()) };
+        let is_edited = |key: &str| FIELDS.iter().any(|(_, known, _)| *known == key);
+        let torn = shown.iter().find(|(key, shown)| shown.is_conflict() && is_edited(key));
+        let Some((key, standing)) = torn else { return Ok(()) };
         let rule = FIELDS.iter().find(|(_, known, _)| known == key).map_or(Rule::People, |(.., rule)| *rule);
         self.edits += 1;
         let value = format!("定{}", self.edits);
