@@ -57,7 +57,7 @@ impl Files {
         Self { folder, sending: Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
-    fn reader(&self, file: &FileRow) -> Result<sealed::Reader, SealedError> {
+    pub(crate) fn reader(&self, file: &FileRow) -> Result<sealed::Reader, SealedError> {
         sealed::Reader::open(&self.folder, file.seal.clone(), file.size)
     }
 
