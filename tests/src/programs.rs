@@ -34,6 +34,11 @@ impl Programs {
         Ok(Self(folder.to_owned()))
     }
 
+    /// The folder that they lie in.
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
     /// A command of the server over its data folder.
     pub fn server(&self, data: &Path) -> Command {
         let mut command = Command::new(self.0.join(SERVER));

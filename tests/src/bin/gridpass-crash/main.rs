@@ -7,9 +7,12 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool talks to whoever runs it")]
 #![expect(clippy::indexing_slicing, reason = "indexing JSON that is not there gives null and does not panic")]
 
+mod disk;
+mod full_disk;
 mod ledger;
 mod plan;
 mod processes;
+mod read_only;
 mod round;
 mod rows;
 mod scene;
@@ -45,7 +48,7 @@ struct Ask {
     /// How many rounds are played over the same files before all heals.
     #[arg(long, default_value_t = 20)]
     world: u64,
-    /// A defect to plant into the workers, `early-ack` or `half`: the checks have to notice it.
+    /// A defect to plant into the workers, `early-ack`, `half` or `forget`: the checks have to notice it.
     #[arg(long, env = "BREAK")]
     plant: Option<String>,
     /// Where the folders of a failing round are kept.
@@ -55,6 +58,10 @@ struct Ask {
 
 #[derive(Subcommand)]
 enum Part {
+    /// A full disk, on a phone and on the server.
+    FullDisk,
+    /// A folder that may not be written, on a phone and on the server.
+    ReadOnly,
     /// A worker's process.
     #[command(hide = true)]
     Worker {
@@ -70,6 +77,11 @@ fn main() -> ExitCode {
     let ask = Ask::parse();
     let done = match &ask.part {
         Some(Part::Worker { folder, keys, name, plant }) => worker::run(folder, keys, name, *plant).map(|()| true),
+        Some(Part::FullDisk) => disk::may_mount().and_then(|inside| match inside {
+            Some(done) => Ok(done),
+            None => full_disk::play().map(|faults| held("a full disk", &faults)),
+        }),
+        Some(Part::ReadOnly) => read_only::play().map(|faults| held("a read-only folder", &faults)),
         None => rounds(&ask),
     };
     match done {
@@ -135,4 +147,13 @@ fn told(ask: &Ask, number: u64, round: &dyn std::fmt::Debug, played: Result<Vec<
     println!("SEED={} ROUND={number} fails: {round:?}", ask.seed);
     faults.iter().take(12).for_each(|fault| println!("  {fault}"));
     false
+}
+
+/// Says what is wrong with a part; whether nothing is.
+fn held(part: &str, faults: &[String]) -> bool {
+    faults.iter().for_each(|fault| println!("{part}: {fault}"));
+    if faults.is_empty() {
+        println!("{part}: every check held");
+    }
+    faults.is_empty()
 }

@@ -56,11 +56,11 @@ pub fn play(scene: &mut Scene<'_>, round: &Round, tally: &mut Tally) -> Result<V
     Ok(faults)
 }
 
-fn worker<'a>(scene: &'a mut Scene<'_>, phone: usize) -> Result<&'a mut crate::processes::Worker, Error> {
+pub fn worker<'a>(scene: &'a mut Scene<'_>, phone: usize) -> Result<&'a mut crate::processes::Worker, Error> {
     scene.workers.get_mut(phone).and_then(Option::as_mut).ok_or_else(|| "no such worker".into())
 }
 
-fn take(scene: &mut Scene<'_>, phone: usize, line: &Json) {
+pub fn take(scene: &mut Scene<'_>, phone: usize, line: &Json) {
     if let Some(ledger) = scene.ledgers.get_mut(phone) {
         ledger.take(line);
     }
@@ -194,7 +194,7 @@ fn end(scene: &mut Scene<'_>, mut running: Running, killed: bool, tally: &mut Ta
 }
 
 /// Looks at phones and server; when all has `healed` also at what they must have in common.
-fn look(scene: &mut Scene<'_>, healed: bool, tally: &mut Tally) -> Result<Vec<String>, Error> {
+pub fn look(scene: &mut Scene<'_>, healed: bool, tally: &mut Tally) -> Result<Vec<String>, Error> {
     let mut told = Vec::new();
     (0..PHONES).try_for_each(|phone| worker(scene, phone)?.tell("tell"))?;
     for phone in 0..PHONES {

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use gridpass_tests::programs::{Programs, answer, printed};
 use gridpass_tests::world::{Error, copy_folder};
+use serde_json::Value as Json;
 
 use crate::ledger::Ledger;
 use crate::plan::PHONES;
@@ -100,6 +101,11 @@ pub fn estate(mark: &str, row: usize) -> String {
     format!("{mark}第{row}小区")
 }
 
+/// Copies what every world begins as, without running anything.
+pub fn copy_scene(template: &Template, folder: &Path) -> Result<(), Error> {
+    Ok(copy_folder(&template.folder, folder)?)
+}
+
 /// A world.
 pub struct Scene<'a> {
     template: &'a Template,
@@ -117,7 +123,7 @@ pub struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// A fresh copy of the template, with everything running.
     pub fn new(template: &'a Template, folder: &Path) -> Result<Self, Error> {
-        copy_folder(&template.folder, folder)?;
+        copy_scene(template, folder)?;
         let who = template.workers(folder);
         let mut scene = Self {
             template,
@@ -163,6 +169,26 @@ impl<'a> Scene<'a> {
     pub fn start_phone(&mut self, phone: usize) -> Result<(), Error> {
         let (Some(who), Some(worker)) = (self.who.get(phone), self.workers.get_mut(phone)) else { return Ok(()) };
         *worker = Some(Worker::open(&mut who.command(&self.template.this))?);
+        Ok(())
+    }
+
+    /// Starts a phone that may refuse to open; what it says.
+    pub fn try_phone(&mut self, phone: usize) -> Result<Json, Error> {
+        let (Some(who), Some(worker)) = (self.who.get(phone), self.workers.get_mut(phone)) else {
+            return Err("no such worker".into());
+        };
+        let mut started = Worker::start(&mut who.command(&self.template.this))?;
+        let said = started.next()?;
+        *worker = Some(started);
+        Ok(said)
+    }
+
+    /// Kills a phone that rests.
+    pub fn kill_phone(&mut self, phone: usize) -> Result<(), Error> {
+        if let Some(mut struck) = self.workers.get_mut(phone).and_then(Option::take) {
+            struck.strike()?;
+            struck.gone()?;
+        }
         Ok(())
     }
 

@@ -35,8 +35,10 @@ const START_MS: i64 = 1_800_000_000_000;
 pub enum Planted {
     /// It acknowledges a save before the phone has it.
     EarlyAck,
-    /// It writes one form as two saves.
+    /// It acknowledges a form of which it has saved one field.
     Half,
+    /// It acknowledges what it never saves.
+    Forget,
 }
 
 /// Opens the phone and does what it is told until nobody tells it anything.
@@ -319,9 +321,10 @@ impl Worker {
             Some(Planted::EarlyAck) => {
                 self.acknowledge(&Saved { record, intent: None, warnings: Vec::new() }, &json!({}));
             }
-            Some(Planted::Half) => {
-                let first = vec![edits.remove(0)];
-                self.phone.save(SaveInput { record: Some(record), edits: first, ..SaveInput::default() })?;
+            Some(Planted::Half) => edits.truncate(1),
+            Some(Planted::Forget) => {
+                self.acknowledge(&Saved { record, intent: None, warnings: Vec::new() }, &json!({}));
+                return Ok(());
             }
             None => {}
         }
@@ -366,17 +369,17 @@ impl Worker {
     }
 
     fn sync_through(&self) {
-        let mut last = String::new();
+        let mut last = json!({});
         for _ in 0..50 {
             match self.runtime.block_on(self.phone.sync()) {
                 Ok(report) if report.complete && report.unsent == 0 && report.unsent_files == 0 => {
                     return say(&json!({ "say": "through" }));
                 }
-                Ok(report) => last = format!("{report:?}"),
-                Err(error) => last = error.to_string(),
+                Ok(report) => last = json!({ "report": format!("{report:?}") }),
+                Err(error) => last = told_of(&error),
             }
         }
-        say(&json!({ "say": "not through", "error": last }));
+        say(&joined(json!({ "say": "not through" }), &last));
     }
 
     /// Everything that is on the phone, and what its own checks say.
