@@ -8,6 +8,8 @@ mod crash;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod licences;
 #[cfg(test)]
 mod tree;
