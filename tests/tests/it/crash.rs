@@ -1,23 +1,12 @@
 //! Real processes on real files: a part of what `make crash` plays, and what a full disk and a read-only folder do.
 
 use std::process::{Command, Output};
-use std::sync::Once;
 
 use crate::tree::root;
 
-/// Plays a part of `gridpass-crash`. The programs it runs are of other packages: what this build has made of them already
-/// is not built again.
+/// Plays a part of `gridpass-crash`. Server and phone lie beside it when the whole workspace is tested with all features,
+/// as `make test` does; where they do not, it says how they are made.
 fn crash(arguments: &[&str]) -> Output {
-    static BUILT: Once = Once::new();
-    BUILT.call_once(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.current_dir(root()).args(["build", "--quiet", "--locked", "--workspace", "--all-features", "--bins"]);
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "the programs are built");
-    });
     let mut played = Command::new(env!("CARGO_BIN_EXE_gridpass-crash"));
     played.current_dir(root()).args(arguments).env_remove("SEED").env_remove("RUNS").env_remove("ROUND");
     played.env_remove("BREAK").output().unwrap()
