@@ -4,7 +4,7 @@ export CARGO_TERM_COLOR ?= auto
 # Property tests draw from one seed, so that a change is judged by the change. Another: PROPTEST_RNG_SEED=7 make test
 export PROPTEST_RNG_SEED ?= 20270115
 
-.PHONY: help demo test kotlin quick sim sim-selfcheck bench lint fmt doc
+.PHONY: help demo test kotlin quick sim sim-selfcheck crash fuzz bench lint fmt doc
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
@@ -27,6 +27,16 @@ sim: ## Many phones and a server under seeds, against a plain model (RUNS=100 SE
 
 sim-selfcheck: ## The simulation has to notice every planted bug
 	$(CARGO) run --locked --quiet -p gridpass-tests --bin gridpass-sim -- --selfcheck
+
+crash: ## Kill real servers and phones at any instant and look what is left (RUNS=500 SEED=1; ROUND=17 plays one)
+	$(CARGO) build --locked --quiet --bins --features gridpass-phone/cli -p gridpass-server -p gridpass-phone -p gridpass-tests
+	$(CARGO) run --locked --quiet -p gridpass-tests --bin gridpass-crash
+
+fuzz: ## Hostile input for every reader and the router for so long (SECONDS=60); a failing one is kept and tried first ever after
+	$(CARGO) test --locked --quiet --no-run --workspace --all-features --test it
+	@end=$$(($$(date +%s) + $(or $(SECONDS),60))); seed=$${SEED:-$$(date +%s)}; while [ $$(date +%s) -lt $$end ]; do \
+		echo "seed $$seed"; PROPTEST_RNG_SEED=$$seed GRIDPASS_FUZZ_ITERATIONS=$${GRIDPASS_FUZZ_ITERATIONS:-1000} \
+		$(CARGO) test --locked --quiet --workspace --all-features --test it fuzz:: || exit 1; seed=$$((seed + 1)); done
 
 # The peer's packages go into target/; without node, or without a way to the packages, its rows are left out.
 PEER := target/bench/peer

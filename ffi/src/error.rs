@@ -39,7 +39,19 @@ pub enum PhoneError {
     /// Update the app.
     #[error("the server or the stored data needs a newer app")]
     Update,
-    /// Free space, restart, or offer the rescue.
+    /// Ask the user to free space: nothing of this was stored, and all that was stored before is kept.
+    #[error("the phone is full: {step}")]
+    Full {
+        /// What was tried.
+        step: String,
+    },
+    /// Give the app its folder back: it may not write there.
+    #[error("{folder} cannot be written")]
+    ReadOnly {
+        /// The phone's folder.
+        folder: String,
+    },
+    /// Restart, or offer the rescue.
     #[error("the phone's storage failed while: {step}")]
     Storage {
         /// What was tried.
@@ -84,6 +96,8 @@ impl From<ApiError> for PhoneError {
             ApiError::Input { problems } => Self::Input { problems: problems.into_iter().map(Into::into).collect() },
             ApiError::NotFound => Self::NotFound,
             ApiError::Update => Self::Update,
+            ApiError::Full { step } => Self::Full { step },
+            ApiError::ReadOnly { folder } => Self::ReadOnly { folder },
             ApiError::Storage { step, damaged } => Self::Storage { step, damaged },
             ApiError::Bug { step } => Self::Bug { step },
         }

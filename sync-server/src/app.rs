@@ -1,6 +1,7 @@
 //! What every request needs: database, keys, clock, catalogs, limits.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use gridpass_core::bucket::Bucket;
@@ -49,6 +50,19 @@ pub enum OpenError {
     /// The data folder cannot be used.
     #[error("the data folder cannot be used: {0}")]
     Folder(std::io::Error),
+    /// The data folder is not this user's to write.
+    #[error(
+        "the data folder {} cannot be written by this user ({cause}): give it to the user that the server runs as \
+         (chown -R USER {}), or name another with --data; nothing was changed",
+        folder.display(),
+        folder.display()
+    )]
+    ReadOnly {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
     /// The settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -76,6 +90,7 @@ impl App {
     /// decides what phones are shown, so a simulation hands it in.
     pub fn open_in(folder: &Path, clock: impl FnOnce(i64) -> Clock, fresh_epoch: u64) -> Result<Self, OpenError> {
         std::fs::create_dir_all(folder).map_err(OpenError::Folder)?;
+        may_write(folder)?;
         let config = Config::read(folder)?;
         let keys = Keys::open(&folder.join(keys::FOLDER))?;
         let (db, opened) = Sqlite::open(folder, fresh_epoch)?;
@@ -142,5 +157,20 @@ impl App {
     /// Listens for buckets with new rows.
     pub fn listen(&self) -> broadcast::Receiver<Bucket> {
         self.advanced.subscribe()
+    }
+}
+
+/// Tries to make a file in the folder. A full disk is not what this asks about: what is there can still be read.
+fn may_write(folder: &Path) -> Result<(), OpenError> {
+    let file = folder.join(format!(".write-{}", std::process::id()));
+    match std::fs::File::create(&file) {
+        Err(cause) if matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+            Err(OpenError::ReadOnly { folder: folder.to_owned(), cause })
+        }
+        _ => {
+            // Left behind it is empty and in nobody's way.
+            let _ = std::fs::remove_file(&file);
+            Ok(())
+        }
     }
 }

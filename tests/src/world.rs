@@ -98,6 +98,12 @@ impl World {
         self.folder.path().join("server")
     }
 
+    /// Hands a request to the server's routes, as it is.
+    pub async fn ask(&self, request: Request) -> Result<Response, TransportError> {
+        let router = lock(&self.router).clone();
+        call(router.ok_or(TransportError::NoAnswer)?, request).await
+    }
+
     /// What `verify` finds.
     pub fn faults(&self) -> Result<Vec<Fault>, Error> {
         let mut faults = Vec::new();
@@ -220,9 +226,20 @@ pub struct Line {
     lose_answers: Arc<AtomicU32>,
     twice: Arc<AtomicBool>,
     requests: Arc<AtomicU32>,
+    heard: Arc<Mutex<Option<Vec<Request>>>>,
 }
 
 impl Line {
+    /// Keeps every request that goes over the line from now on.
+    pub fn listen(&self) {
+        *lock(&self.heard) = Some(Vec::new());
+    }
+
+    /// What was heard since.
+    pub fn heard(&self) -> Vec<Request> {
+        lock(&self.heard).take().unwrap_or_default()
+    }
+
     /// Cuts the line, or mends it.
     pub fn cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::Relaxed);
@@ -263,6 +280,9 @@ impl Line {
 fn carry(router: Arc<Mutex<Option<axum::Router>>>, line: Line, request: Request) -> Answer<'static> {
     Box::pin(async move {
         line.requests.fetch_add(1, Ordering::Relaxed);
+        if let Some(heard) = lock(&line.heard).as_mut() {
+            heard.push(request.clone());
+        }
         let router = lock(&router).clone();
         let Some(router) = router.filter(|_| line.carries()) else {
             return Err(TransportError::NoAnswer);

@@ -7,6 +7,9 @@ use crate::host::HostError;
 use crate::outbox::OutboxError;
 use crate::store::StoreError;
 
+/// The code of a sync that stopped because the phone is full.
+pub(crate) const FULL: &str = "full";
+
 /// What can go wrong. Each variant is something else that the app does next; no variant holds anything about a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
@@ -42,7 +45,19 @@ pub enum ApiError {
     /// Update the app.
     #[error("the server or the stored data needs a newer app")]
     Update,
-    /// Free space, restart, or offer the rescue.
+    /// Ask the user to free space: nothing of this was stored, and all that was stored before is kept.
+    #[error("the phone is full: {step}")]
+    Full {
+        /// What was tried.
+        step: String,
+    },
+    /// Give the app its folder back: it may not write there.
+    #[error("{folder} cannot be written")]
+    ReadOnly {
+        /// The phone's folder.
+        folder: String,
+    },
+    /// Restart, or offer the rescue.
     #[error("the phone's storage failed while: {step}")]
     Storage {
         /// What was tried.
@@ -108,6 +123,8 @@ impl ApiError {
             Self::Input { .. } => text_of("check_form"),
             Self::NotFound => text_of("not_on_this_phone"),
             Self::Update => text_of("update_app"),
+            Self::Full { .. } => text_of("storage_full"),
+            Self::ReadOnly { folder } => text_of("storage_read_only").fill([("folder", &Text::new(folder, folder))]),
             Self::Storage { damaged: true, .. } => text_of("storage_damaged"),
             Self::Storage { .. } => text_of("storage"),
             Self::Bug { .. } => text_of("bug"),
@@ -129,6 +146,7 @@ impl ApiError {
             Failure::NoAnswer | Failure::Busy | Failure::Protocol => Self::Later { code, after_ms },
             Failure::Unauthorized | Failure::DeviceRefused => Self::Enrol { code },
             Failure::UpdateApp => Self::Update,
+            Failure::Storage if code == FULL => Self::Full { step: "sync".to_owned() },
             Failure::Storage => Self::Storage { step: code, damaged: false },
         }
     }
@@ -145,6 +163,7 @@ impl From<StoreError> for ApiError {
                 tracing::error!(step, %source, "the database failed");
                 Self::Storage { step: format!("{step}: {:?}", source.sqlite_error_code()), damaged: false }
             }
+            StoreError::Full { step } => Self::Full { step: step.to_owned() },
             StoreError::Io { step } => Self::Storage { step: step.to_owned(), damaged: false },
             StoreError::Host(error) => error.into(),
             StoreError::Outbox(error) => error.into(),
@@ -155,7 +174,10 @@ impl From<StoreError> for ApiError {
 
 impl From<OutboxError> for ApiError {
     fn from(error: OutboxError) -> Self {
-        Self::Storage { step: error.to_string(), damaged: false }
+        match error {
+            OutboxError::Full { step } => Self::Full { step: format!("outbox, {step}") },
+            _ => Self::Storage { step: error.to_string(), damaged: false },
+        }
     }
 }
 

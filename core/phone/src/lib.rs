@@ -9,7 +9,7 @@
 //! | files | [`Phone::attach`], [`Phone::take_back`], [`Phone::files`], [`Phone::open_file`], [`Phone::fetch_file`] |
 //! | sync | [`Phone::sync`] |
 //! | settle what came back | [`Phone::inbox`], [`Phone::receipts`] |
-//! | rescue | [`Phone::export`], [`Phone::reset`] |
+//! | rescue | [`Phone::export`], [`Phone::reset`], [`Phone::check_storage`] |
 //! | lend what the app has | [`host::Host`] |
 //!
 //! A save is durable when the call returns; everything but [`Phone::sync`] and [`Phone::fetch_file`]
@@ -35,6 +35,7 @@ mod read;
 mod rebuild;
 mod rescue;
 mod secrets;
+mod storage_check;
 mod store;
 mod syncing;
 pub mod transport;

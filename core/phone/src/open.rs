@@ -9,6 +9,7 @@ use gridpass_core::sync::Engine;
 use gridpass_core::wire::{self, EnrolCode, EnrolRequest, Enrolled, Nonce};
 use rusqlite::Transaction;
 
+use crate::durable;
 use crate::edit::empty;
 use crate::error::{ApiError, Problem};
 use crate::files::{self, Files};
@@ -109,7 +110,10 @@ impl Phone {
         let enrolment = Enrolment::load(&host)?.ok_or_else(none)?;
         let device = DeviceKey::load(&host)?.ok_or_else(none)?;
         let key = secrets::database_key(&host, pin)?.ok_or_else(none)?;
-        std::fs::create_dir_all(folder).map_err(|_| StoreError::Io { step: "make the folder" })?;
+        std::fs::create_dir_all(folder).map_err(StoreError::io("make the folder"))?;
+        if !durable::may_write(folder) {
+            return Err(ApiError::ReadOnly { folder: folder.display().to_string() });
+        }
         let mark = folder.join(DAMAGED);
         if mark.exists() {
             store::set_aside(folder, host.clock.wall_ms()?)?;

@@ -110,7 +110,8 @@ impl Inner {
     }
 
     /// Lets go of the entries that are stored elsewhere: handed in, or superseded. A failure is no loss: the entries
-    /// stay and the next trim takes them.
+    /// stay and the next trim takes them. So a full disk, on which the shorter file has no room beside the old one, is
+    /// no failure.
     pub fn outbox_trim(&self) -> Result<(), ApiError> {
         Ok(self.store.write(|tx| {
             let intents: BTreeSet<_> = pending::intents(tx)?.into_iter().collect();
@@ -124,12 +125,16 @@ impl Inner {
                     _ => None,
                 })
                 .collect();
-            outbox.trim(|entry| match entry {
+            let trimmed = outbox.trim(|entry| match entry {
                 Entry::Save(save) => intents.contains(&save.intent.id),
                 Entry::Draft(draft) => drafts.contains(&draft.id) && newest.get(&draft.id) == Some(&draft.changed_ms),
                 Entry::DraftGone(_) => false,
                 Entry::File(file) => unsent.contains(&(file.name.clone(), file.record, file.at.clone())),
-            })?;
+            });
+            match trimmed {
+                Err(OutboxError::Full { .. }) => tracing::warn!("the disk is full; the outbox is made shorter later"),
+                trimmed => trimmed?,
+            }
             Ok(())
         })?)
     }

@@ -21,7 +21,7 @@ impl Phone {
     /// Writes a copy of database, outbox and the files that were not handed in, into a folder that holds none yet. All
     /// stay sealed: the database opens with this phone's key only, the outbox also with the server's.
     pub fn export(&self, folder: &Path) -> Result<Exported, ApiError> {
-        let io = |_| StoreError::Io { step: "make the rescue copy" };
+        let io = StoreError::io("make the rescue copy");
         std::fs::create_dir_all(folder).map_err(io)?;
         let mut exported =
             Exported { database: folder.join(DATABASE), outbox: folder.join("outbox"), files: Vec::new() };

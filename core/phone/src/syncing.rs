@@ -16,8 +16,9 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use crate::edit::push_item;
-use crate::error::ApiError;
+use crate::error::{ApiError, FULL};
 use crate::files;
+use crate::outbox::OutboxError;
 use crate::phone::{Inner, Phone};
 use crate::store::bucket::BucketState;
 use crate::store::pending::{self, Batch, PendingState};
@@ -196,7 +197,11 @@ pub(crate) fn answered<T: for<'b> Decode<'b, ()>>(response: &Response, limit: us
 pub(crate) fn refusal(response: &Response) -> Answered {
     let status = response.status;
     let body: ErrorBody = serde_json::from_slice(&response.body).unwrap_or_default();
-    let code = if body.code.is_empty() { format!("http_{status}") } else { body.code };
+    let code = match body.code.as_str() {
+        "" => format!("http_{status}"),
+        "storage" => "server_storage".to_owned(), // the phone's own storage has words of its own
+        code => code.to_owned(),
+    };
     let failure = match (status, code.as_str()) {
         (_, "revoked" | "device_unknown" | "signature") => Failure::DeviceRefused,
         (_, "update_app") | (426, _) => Failure::UpdateApp,
@@ -211,7 +216,11 @@ impl Inner {
     /// What a failure of the phone's own storage does to a sync.
     pub(crate) fn stopped(&self, error: &StoreError) -> Stop {
         tracing::error!(%error, "a sync stopped at the phone's storage");
-        Stop { failure: Failure::Storage, code: "sync".to_owned() }
+        let code = match error {
+            StoreError::Full { .. } | StoreError::Outbox(OutboxError::Full { .. }) => FULL,
+            _ => "sync",
+        };
+        Stop { failure: Failure::Storage, code: code.to_owned() }
     }
 
     async fn post<A: for<'b> Decode<'b, ()>>(&self, path: &str, body: Vec<u8>, limit: usize) -> Result<A, Stop> {

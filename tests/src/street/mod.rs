@@ -24,12 +24,12 @@ use std::path::Path;
 
 use gridpass_core::codes::Date;
 
+pub use random::Random;
 pub use sheet::{Cell, Sheet};
 pub use tree::{Grid, divisions};
 
 use people::People;
 use places::Places;
-use random::Random;
 
 /// How large a street is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

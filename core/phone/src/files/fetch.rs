@@ -16,7 +16,7 @@ use crate::error::ApiError;
 use crate::merge;
 use crate::phone::{Inner, Phone};
 use crate::store::files::{self, FileRow, FileStand, NamedBy};
-use crate::store::{self, settled, view};
+use crate::store::{self, StoreError, settled, view};
 use crate::syncing::{Stop, refusal};
 use crate::transport::{Method, Request, Response};
 
@@ -61,10 +61,14 @@ impl Phone {
         let Some(file) = inner.store.read(|db| files::get(db, hash))? else { return Ok(None) };
         let reader = inner.files.reader(&file)?;
         let used_ms = inner.now()?.wall_ms;
-        inner.store.write(|tx| match files::get(tx, hash)? {
+        let noted = inner.store.write(|tx| match files::get(tx, hash)? {
             Some(file) => files::put(tx, &FileRow { used_ms, ..file }),
             None => Ok(()),
-        })?;
+        });
+        match noted {
+            Err(StoreError::Full { .. }) => {} // only what goes first to make room depends on it
+            noted => noted?,
+        }
         Ok(Some(OpenFile { reader, at: 0 }))
     }
 

@@ -142,9 +142,9 @@ impl Inner {
         let names = self.store.read(files::unsent_names)?;
         let names: BTreeSet<String> = names.into_iter().map(|(name, ..)| name).collect();
         let folder = target.join(FILES);
-        let io = |_| store::StoreError::Io { step: "copy the files that were not handed in" };
+        let step = "copy the files that were not handed in";
         if !names.is_empty() {
-            std::fs::create_dir_all(&folder).map_err(io)?;
+            std::fs::create_dir_all(&folder).map_err(store::StoreError::io(step))?;
         }
         let mut copies = Vec::new();
         for name in names {
@@ -153,7 +153,7 @@ impl Inner {
                 Ok(_) => copies.push(copy),
                 // One that is lost does not keep the others from being rescued.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(io(error)),
+                Err(error) => return Err(store::StoreError::io(step)(error)),
             }
         }
         Ok(copies)

@@ -57,7 +57,7 @@ impl Files {
         Self { folder, sending: Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
-    fn reader(&self, file: &FileRow) -> Result<sealed::Reader, SealedError> {
+    pub(crate) fn reader(&self, file: &FileRow) -> Result<sealed::Reader, SealedError> {
         sealed::Reader::open(&self.folder, file.seal.clone(), file.size)
     }
 
@@ -65,7 +65,7 @@ impl Files {
         if !self.folder.is_dir() {
             let above = self.folder.parent().unwrap_or(Path::new("."));
             let made = std::fs::create_dir_all(&self.folder).and_then(|()| durable::sync_folder(above));
-            made.map_err(|_| SealedError::Io)?;
+            made?;
         }
         sealed::Writer::create(host, &self.folder, seal)
     }
@@ -82,6 +82,7 @@ impl From<SealedError> for StoreError {
     fn from(error: SealedError) -> Self {
         match error {
             SealedError::Damaged => Self::Io { step: "read a file that is not as it was written" },
+            SealedError::Full => Self::Full { step: "write a file" },
             SealedError::Io => Self::Io { step: "read or write a file" },
             SealedError::Random => Self::Io { step: "randomness for a file" },
         }

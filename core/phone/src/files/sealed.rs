@@ -28,12 +28,21 @@ pub(crate) enum SealedError {
     /// The file system refused.
     #[error("the file system refused")]
     Io,
+    /// The disk is full.
+    #[error("the disk is full")]
+    Full,
     /// The file is cut off, altered, or another.
     #[error("the file is not as it was written")]
     Damaged,
     /// The host gave no randomness.
     #[error("there is no randomness")]
     Random,
+}
+
+impl From<std::io::Error> for SealedError {
+    fn from(error: std::io::Error) -> Self {
+        if durable::is_full(&error) { Self::Full } else { Self::Io }
+    }
 }
 
 /// The name and the key of a sealed file.
@@ -70,19 +79,19 @@ pub(crate) struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A new file in the folder.
     pub fn create(host: &'a Host, folder: &Path, seal: Seal) -> Result<Self, SealedError> {
-        let mut file = File::create_new(folder.join(&seal.name)).map_err(|_| SealedError::Io)?;
-        file.write_all(MAGIC).map_err(|_| SealedError::Io)?;
+        let mut file = File::create_new(folder.join(&seal.name))?;
+        file.write_all(MAGIC)?;
         Ok(Self { host, seal, file, rest: Vec::new(), number: 0 })
     }
 
     /// Goes on with a file that was not finished, after its last whole chunk.
     pub fn resume(host: &'a Host, folder: &Path, seal: Seal) -> Result<Self, SealedError> {
         let path = folder.join(&seal.name);
-        let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(|_| SealedError::Io)?;
-        let length = file.metadata().map_err(|_| SealedError::Io)?.len();
+        let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+        let length = file.metadata()?.len();
         let number = length.checked_sub(MAGIC.len() as u64).ok_or(SealedError::Damaged)? / SEALED;
-        file.set_len(place(number)).map_err(|_| SealedError::Io)?;
-        file.seek(SeekFrom::End(0)).map_err(|_| SealedError::Io)?;
+        file.set_len(place(number))?;
+        file.seek(SeekFrom::End(0))?;
         Ok(Self { host, seal, file, rest: Vec::new(), number })
     }
 
@@ -107,14 +116,14 @@ impl<'a> Writer<'a> {
     /// Writes the last chunk and waits until everything is on the disk.
     pub fn finish(mut self, folder: &Path) -> Result<Seal, SealedError> {
         self.put(true)?;
-        self.file.sync_all().and_then(|()| durable::sync_folder(folder)).map_err(|_| SealedError::Io)?;
+        self.file.sync_all().and_then(|()| durable::sync_folder(folder))?;
         Ok(self.seal)
     }
 
     fn put(&mut self, last: bool) -> Result<(), SealedError> {
         let nonce = self.host.random().map_err(|_| SealedError::Random)?;
         let sealed = SecretKey::new(self.seal.key.0).seal(nonce, &self.seal.about(self.number, last), &self.rest);
-        self.file.write_all(&sealed).map_err(|_| SealedError::Io)?;
+        self.file.write_all(&sealed)?;
         self.rest.clear();
         self.number += 1;
         Ok(())
@@ -135,7 +144,7 @@ impl Reader {
             std::io::ErrorKind::NotFound => SealedError::Damaged,
             _ => SealedError::Io,
         })?;
-        let found = file.metadata().map_err(|_| SealedError::Io)?.len();
+        let found = file.metadata()?.len();
         let whole = chunks(len) * OVER + len + MAGIC.len() as u64;
         let mut magic = [0; MAGIC.len()];
         let is_sealed = file.read_exact(&mut magic).is_ok() && magic == *MAGIC;
@@ -144,7 +153,7 @@ impl Reader {
 
     /// How many bytes a finished file of this length on the disk holds.
     pub fn size_on_disk(path: &Path) -> Result<u64, SealedError> {
-        let found = std::fs::metadata(path).map_err(|_| SealedError::Io)?.len();
+        let found = std::fs::metadata(path)?.len();
         let found = found.checked_sub(MAGIC.len() as u64).ok_or(SealedError::Damaged)?;
         found.checked_sub(found.div_ceil(SEALED) * OVER).ok_or(SealedError::Damaged)
     }
@@ -182,9 +191,9 @@ impl Reader {
 
     fn chunk(&mut self, number: u64) -> Result<Vec<u8>, SealedError> {
         let last = number + 1 == chunks(self.len);
-        self.file.seek(SeekFrom::Start(place(number))).map_err(|_| SealedError::Io)?;
+        self.file.seek(SeekFrom::Start(place(number)))?;
         let mut sealed = Vec::new();
-        (&self.file).take(SEALED).read_to_end(&mut sealed).map_err(|_| SealedError::Io)?;
+        (&self.file).take(SEALED).read_to_end(&mut sealed)?;
         let key = SecretKey::new(self.seal.key.0);
         key.open(&self.seal.about(number, last), &sealed).map_err(|_| SealedError::Damaged)
     }

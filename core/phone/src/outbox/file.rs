@@ -26,9 +26,21 @@ pub enum OutboxError {
         /// What was tried.
         step: &'static str,
     },
+    /// The disk is full. What the file held it still holds.
+    #[error("there is no room for the outbox: {step}")]
+    Full {
+        /// What was tried.
+        step: &'static str,
+    },
     /// The file is not an outbox that this key opens.
     #[error("the outbox does not open with this phone's key")]
     DoesNotOpen,
+}
+
+impl OutboxError {
+    fn io(step: &'static str) -> impl Fn(std::io::Error) -> Self {
+        move |error| if durable::is_full(&error) { Self::Full { step } } else { Self::Io { step } }
+    }
 }
 
 /// The first frame of the file.
@@ -116,7 +128,7 @@ impl Outbox {
     /// Opens the outbox at this path, or makes it. A torn end is cut off; a whole entry that does not open ends the
     /// reading there, and the file with what follows is set aside, not lost. `random` gives 96 fresh secret bytes.
     pub fn open(path: &Path, owner: &Owner<'_>, random: [u8; 96]) -> Result<Self, OutboxError> {
-        let io = |step| move |_| OutboxError::Io { step };
+        let io = OutboxError::io;
         if path.exists() {
             let bytes = std::fs::read(path).map_err(io("read"))?;
             let Some((header, rest, start)) = header(&bytes) else {
@@ -140,7 +152,7 @@ impl Outbox {
     }
 
     fn make(path: &Path, owner: &Owner<'_>, random: [u8; 96]) -> Result<Self, OutboxError> {
-        let io = |step| move |_| OutboxError::Io { step };
+        let io = OutboxError::io;
         let [first, second, third] = thirds(&random);
         let key = SecretKey::new(first);
         let nonce = third.first_chunk::<24>().copied().unwrap_or_default();
@@ -179,11 +191,11 @@ impl Outbox {
             bytes.extend_from_slice(&frame);
             fresh.push((number, entry, frame));
         }
-        let before = self.file.stream_position().map_err(|_| OutboxError::Io { step: "append" })?;
-        if self.file.write_all(&bytes).and_then(|()| self.file.sync_data()).is_err() {
+        let before = self.file.stream_position().map_err(OutboxError::io("append"))?;
+        if let Err(error) = self.file.write_all(&bytes).and_then(|()| self.file.sync_data()) {
             // Half an entry would hide every later one.
             let _ = self.file.set_len(before).and_then(|()| self.file.seek(SeekFrom::End(0)));
-            return Err(OutboxError::Io { step: "append" });
+            return Err(OutboxError::io("append")(error));
         }
         self.next += fresh.len() as u64;
         self.entries.extend(fresh);
@@ -205,20 +217,19 @@ impl Outbox {
         if self.entries.iter().all(|(_, entry, _)| wanted(entry)) {
             return Ok(());
         }
-        let io = |step| move |_| OutboxError::Io { step };
+        let io = OutboxError::io;
         let mut bytes = start(&self.header);
         let kept = self.entries.iter().filter(|(_, entry, _)| wanted(entry));
         kept.for_each(|(.., frame)| bytes.extend_from_slice(frame));
-        durable::replace(&self.path, &bytes).map_err(io("trim"))?;
-        self.file = OpenOptions::new().read(true).write(true).open(&self.path).map_err(io("open after trim"))?;
-        self.file.seek(SeekFrom::End(0)).map_err(io("open after trim"))?;
+        // From here on the old file is nobody's: whatever fails, what follows is written to the new one.
+        self.file = durable::put_in_place(&self.path, &bytes).map_err(io("trim"))?;
         self.entries.retain(|(_, entry, _)| wanted(entry));
-        Ok(())
+        durable::sync_folder(self.path.parent().unwrap_or(Path::new("."))).map_err(io("trim"))
     }
 
     /// A copy of the file as it is.
     pub fn copy_to(&self, target: &Path) -> Result<(), OutboxError> {
-        std::fs::copy(&self.path, target).map(|_| ()).map_err(|_| OutboxError::Io { step: "copy" })
+        std::fs::copy(&self.path, target).map(|_| ()).map_err(OutboxError::io("copy"))
     }
 }
 

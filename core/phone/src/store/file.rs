@@ -23,8 +23,7 @@ pub(super) fn open(folder: &Path, key: &SecretKey) -> Result<Connection> {
     match (path.exists(), &stored) {
         (true, Some(stored)) if *stored != check => return Err(StoreError::WrongKey),
         (true, Some(_)) => {}
-        _ => durable::replace(&folder.join(KEY_CHECK), check.as_bytes())
-            .map_err(|_| StoreError::Io { step: "key check" })?,
+        _ => durable::replace(&folder.join(KEY_CHECK), check.as_bytes()).map_err(StoreError::io("key check"))?,
     }
     let connection = Connection::open_with_flags(
         &path,

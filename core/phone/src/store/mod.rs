@@ -32,10 +32,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gridpass_core::seal::SecretKey;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub(crate) use file::{DATABASE, set_aside};
 
+use crate::durable;
 use crate::error::ApiError;
 use crate::host::HostError;
 use crate::outbox::OutboxError;
@@ -68,6 +70,12 @@ pub(crate) enum StoreError {
         /// What it said.
         source: rusqlite::Error,
     },
+    /// The disk is full. Nothing of what was tried is stored.
+    #[error("the disk is full: {step}")]
+    Full {
+        /// What was tried.
+        step: &'static str,
+    },
     /// The file system refused.
     #[error("the file system failed: {step}")]
     Io {
@@ -85,6 +93,13 @@ pub(crate) enum StoreError {
     Refused(Box<ApiError>),
 }
 
+impl StoreError {
+    /// The error of a step on a file.
+    pub(crate) fn io(step: &'static str) -> impl Fn(std::io::Error) -> Self {
+        move |error| if durable::is_full(&error) { Self::Full { step } } else { Self::Io { step } }
+    }
+}
+
 impl From<ApiError> for StoreError {
     fn from(error: ApiError) -> Self {
         Self::Refused(Box::new(error))
@@ -93,8 +108,12 @@ impl From<ApiError> for StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(source: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+        // The file that connections share beside the database has no room.
+        let shared = source.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE);
         match source.sqlite_error_code() {
+            Some(DiskFull) => Self::Full { step: "read or write" },
+            _ if shared => Self::Full { step: "read or write" },
             Some(DatabaseCorrupt | NotADatabase) => Self::Damaged { step: "read or write" },
             _ => Self::Sqlite { step: "read or write", source },
         }

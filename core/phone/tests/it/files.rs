@@ -726,3 +726,17 @@ fn a_kill_at_any_request_with_or_without_the_database_loses_no_photo() {
         }
     }
 }
+
+#[test]
+fn the_check_of_the_storage_names_an_altered_photo_and_nothing_where_all_is_whole() {
+    let server = Server::new();
+    let (ann, house) = with_house(&server);
+    ann.phone().attach(input(house, b"bytes of a photo")).unwrap();
+    assert_eq!(ann.phone().check_storage().unwrap(), Vec::<String>::new());
+    let file = sealed(&ann).remove(0);
+    let mut bytes = std::fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let faults = ann.phone().check_storage().unwrap();
+    assert_eq!(faults, ["files: an unsent file is not the one of its hash"]);
+}

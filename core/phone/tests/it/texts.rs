@@ -58,6 +58,8 @@ fn every_kind_of_error_says_what_to_do() {
         ApiError::Update,
         ApiError::Storage { step: String::new(), damaged: false },
         ApiError::Storage { step: String::new(), damaged: true },
+        ApiError::Full { step: String::new() },
+        ApiError::ReadOnly { folder: "/phone".to_owned() },
         ApiError::Bug { step: String::new() },
     ];
     for error in errors {
@@ -67,4 +69,7 @@ fn every_kind_of_error_says_what_to_do() {
     assert!(ApiError::Enrol { code: code() }.text().zh.contains("重新注册"));
     let refused = ApiError::Enrol { code: "revoked".to_owned() };
     assert!(refused.text().zh.contains("停用"));
+    assert!(ApiError::ReadOnly { folder: "/phone".to_owned() }.text().en.contains("/phone"));
+    let server = ApiError::Later { code: "server_storage".to_owned(), after_ms: 1 };
+    assert!(server.text().zh.starts_with("服务器"), "whose disk it is: {:?}", server.text());
 }

@@ -213,6 +213,18 @@ fn add_actor(
     )
 }
 
+pub(super) fn knows_actors(connection: &Connection, actors: &[(ActorId, Role)]) -> Result<bool, DbError> {
+    const STEP: &str = "finding the server's writers";
+    let mut find =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM actor WHERE id = ?1)").map_err(backend(STEP))?;
+    for (actor, _) in actors {
+        if !find.query_row([actor.0], |row| row.get::<_, bool>(0)).map_err(backend(STEP))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 pub(super) fn add_server_actors(connection: &Connection, now: i64, actors: &[(ActorId, Role)]) -> Result<(), DbError> {
     for (actor, role) in actors {
         execute(

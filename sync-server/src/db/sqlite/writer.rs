@@ -1,6 +1,7 @@
 //! The one writer: jobs that arrive while a commit is under way share the next one.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -162,7 +163,7 @@ fn commit(connection: &Connection, latest: i64) -> Result<i64, DbError> {
 /// The error of a whole group as that of one of its steps.
 fn within(step: &'static str, error: &DbError) -> DbError {
     match error {
-        DbError::Storage { .. } => DbError::Storage { step, cause: error.to_string() },
+        DbError::Storage { cause, .. } => DbError::Storage { step, cause: cause.clone() },
         _ => DbError::Backend { step, cause: error.to_string() },
     }
 }
@@ -190,9 +191,12 @@ pub(super) fn sum_of_heads(connection: &Connection) -> Result<i64, DbError> {
     statement.query_row([], |row| row.get(0)).map_err(backend("summing heads"))
 }
 
-/// The marker is not flushed: it only has to be there when somebody puts an older database file in place.
+/// The marker is not flushed: it only has to be there when somebody puts an older database file in place. It always has
+/// the same length and is written over in place, so that neither a full disk nor a kill leaves an empty one.
 fn write_marker(marker: &Path, epoch: u64, heads: i64) {
-    if let Err(error) = fs::write(marker, format!("{epoch:016x} {heads}\n")) {
+    let text = format!("{epoch:016x} {heads:020}\n");
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(marker);
+    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
         tracing::warn!(error = %error, "the marker of heads cannot be written");
     }
 }

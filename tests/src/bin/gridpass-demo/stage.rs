@@ -1,13 +1,12 @@
 //! What the morning is played on: folders, processes, the bad line.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use gridpass_core::id::unhex;
 use gridpass_core::wire::EnrolCode;
 use gridpass_tests::chaos::Chaos;
+use gridpass_tests::programs::{Programs, answer, free_port, printed};
 use gridpass_tests::street::{Scale, Street};
 use gridpass_tests::world::{Error, copy_folder};
 use serde_json::Value as Json;
@@ -23,7 +22,7 @@ const SEED: u64 = 20_270_115;
 
 pub struct Stage {
     folder: PathBuf,
-    programs: PathBuf,
+    programs: Programs,
     server: Child,
     pub chaos: Chaos,
     /// The record that the morning was about.
@@ -36,7 +35,7 @@ pub struct Stage {
 #[derive(Clone)]
 pub struct Handset {
     pub name: &'static str,
-    program: PathBuf,
+    programs: Programs,
     pub folder: PathBuf,
     keys: PathBuf,
 }
@@ -44,19 +43,19 @@ pub struct Handset {
 impl Stage {
     /// Starts a server over an empty folder and a bad line before it.
     pub async fn set_up() -> Result<Self, Error> {
-        let programs = std::env::current_exe()?.parent().ok_or("the demo has no folder")?.to_owned();
+        let programs = Programs::beside_this()?;
         let folder = PathBuf::from(FOLDER);
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
         let data = folder.join("server");
         std::fs::create_dir_all(&data)?;
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = free_port()?;
         let url = format!("https://127.0.0.1:{port}");
         let settings = format!("listen = \"127.0.0.1:{port}\"\nurl = \"{url}\"\ndistrict = \"崂山区(演示)\"\n");
         std::fs::write(data.join("gridpass.toml"), settings)?;
-        let pin = unhex::<32>(command(&programs.join("gridpass-server"), &data, &["init"])?.trim())?;
-        let server = serve(&programs, &data, &folder.join("server.log"))?;
+        let pin = unhex::<32>(printed(programs.server(&data).arg("init"))?.trim())?;
+        let server = programs.serve(&data, &folder.join("server.log"))?;
         let chaos = Chaos::start(&folder.join("line"), &url, &pin, SEED)?;
         println!("A server at {url}, a bad line before it at {}; everything lies in {FOLDER}/.\n", chaos.url);
         Ok(Self { folder, programs, server, chaos, record: String::new(), checks: 0, failed: 0 })
@@ -64,7 +63,7 @@ impl Stage {
 
     /// Runs a command of the server and returns what it prints.
     pub fn server(&self, arguments: &[&str]) -> Result<String, Error> {
-        command(&self.programs.join("gridpass-server"), &self.data(), arguments)
+        printed(self.programs.server(&self.data()).args(arguments))
     }
 
     fn data(&self) -> PathBuf {
@@ -122,7 +121,7 @@ impl Stage {
     pub fn kill_server(&mut self) -> Result<(), Error> {
         self.server.kill()?;
         self.server.wait()?;
-        self.server = serve(&self.programs, &self.data(), &self.folder.join("server.log"))?;
+        self.server = self.programs.serve(&self.data(), &self.folder.join("server.log"))?;
         Ok(())
     }
 
@@ -134,7 +133,7 @@ impl Stage {
         let code = EnrolCode { url: self.chaos.url.clone(), pin: self.chaos.pin, ..code };
         let handset = Handset {
             name,
-            program: self.programs.join("gridpass-phone"),
+            programs: self.programs.clone(),
             folder: self.folder.join(name),
             keys: self.folder.join(format!("{name}-keys")),
         };
@@ -184,15 +183,8 @@ impl Stage {
 impl Handset {
     /// Runs a command of the phone; its answer.
     pub fn run(&self, arguments: &[&str]) -> Result<Json, Error> {
-        let output = Command::new(&self.program)
-            .args(["--folder".as_ref(), self.folder.as_os_str(), "--key-dir".as_ref(), self.keys.as_os_str()])
-            .args(arguments)
-            .output()?;
-        if !output.status.success() {
-            let name = self.name;
-            return Err(format!("{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim()).into());
-        }
-        Ok(serde_json::from_slice(&output.stdout)?)
+        let run = answer(self.programs.phone(&self.folder, &self.keys).args(arguments));
+        run.map_err(|error| format!("{}: {error}", self.name).into())
     }
 
     /// The same without any network.
@@ -241,33 +233,5 @@ impl Handset {
             }
         }
         Ok(false)
-    }
-}
-
-fn command(program: &Path, data: &Path, arguments: &[&str]) -> Result<String, Error> {
-    let output = Command::new(program).arg("--data").arg(data).args(arguments).output()?;
-    match output.status.success() {
-        true => Ok(String::from_utf8(output.stdout)?),
-        false => Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim()).into()),
-    }
-}
-
-/// Starts the server and waits until it says that it listens.
-fn serve(programs: &Path, data: &Path, log: &Path) -> Result<Child, Error> {
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
-    let mut child = Command::new(programs.join("gridpass-server"))
-        .arg("--data")
-        .arg(data)
-        .arg("serve")
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()?;
-    let mut line = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut line)?;
-    }
-    match line.starts_with("listening") {
-        true => Ok(child),
-        false => Err("the server does not start; see .demo/server.log".into()),
     }
 }

@@ -196,6 +196,8 @@ enum Command {
     },
     /// Cursors, checksums, counts.
     State,
+    /// Read everything that is stored and say what is wrong with it.
+    Check,
     /// Write a sealed rescue copy of database and outbox.
     Export {
         /// Into this folder, which holds none yet.
@@ -281,6 +283,10 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
     let phone = Phone::open(&cli.folder, host, cli.pin.as_deref())?;
     match cli.command {
         Command::Enroll { .. } | Command::Lock | Command::Reset | Command::State => Ok(json::state(&phone.state()?)),
+        Command::Check => match phone.check_storage()? {
+            faults if faults.is_empty() => Ok(json!({ "faults": faults })),
+            faults => Err(ApiError::Storage { step: faults.join("; "), damaged: true }),
+        },
         Command::Sync => {
             let report = phone.sync().await?;
             let (complete, unsent, files) = (report.complete, report.unsent, report.unsent_files);
