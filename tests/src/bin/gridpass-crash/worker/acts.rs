@@ -166,8 +166,7 @@ impl Worker {
 
     fn edit(&self, act: &str, record: RecordId, puts: Vec<(String, Value)>) -> Result<(), ApiError> {
         let shown = self.phone.values(record)?;
-        let seen = |key: &str| shown.get(key).map(|shown| shown.value().clone()).unwrap_or_default();
-        let edits = puts.iter().map(|(key, new)| Edit { seen: seen(key), key: key.clone(), new: new.clone() });
+        let edits = puts.iter().map(|(key, new)| Edit::over(key, shown.get(key), new.clone()));
         let mut edits: Vec<Edit> = edits.collect();
         self.begin(act, Some(record), &puts, &json!({}));
         match self.planted {
@@ -223,5 +222,5 @@ impl Worker {
 }
 
 fn edits(puts: &[(String, Value)]) -> Vec<Edit> {
-    puts.iter().map(|(key, new)| Edit { key: key.clone(), seen: Value::Null, new: new.clone() }).collect()
+    puts.iter().map(|(key, new)| Edit::new(key, Value::Null, new.clone())).collect()
 }
