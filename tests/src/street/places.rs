@@ -197,7 +197,7 @@ impl Places {
             let address = self.unit(grid, &at, name);
             let floors = here.div_ceil(building.on_a_floor).cast_signed();
             for lift in 1..=going_with(&mut lifts_left, here, left) {
-                self.lift(&address, number, lift.cast_signed(), floors, random);
+                self.lift(&address, number, lift.cast_signed(), floors.max(2), random);
             }
             for place in 0..here {
                 let (floor, place) = (place / building.on_a_floor + 1, place % building.on_a_floor + 1);
