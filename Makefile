@@ -4,7 +4,7 @@ export CARGO_TERM_COLOR ?= auto
 # Property tests draw from one seed, so that a change is judged by the change. Another: PROPTEST_RNG_SEED=7 make test
 export PROPTEST_RNG_SEED ?= 20270115
 
-.PHONY: help demo test kotlin quick sim sim-selfcheck crash fuzz bench lint fmt doc
+.PHONY: help demo test kotlin quick sim sim-selfcheck crash fuzz bench load lint fmt doc
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
@@ -46,6 +46,10 @@ bench: ## Measure phones and server, a few minutes (BARS=1,5 RECORDS=30000 SEED=
 		tests/src/bin/gridpass-bench/peer/.npmrc $(PEER)/
 	@test -d $(PEER)/node_modules || (cd $(PEER) && npm ci --silent) || true
 	$(CARGO) run --locked --release --quiet -p gridpass-tests --bin gridpass-bench
+
+load: ## A district of 1.4 million records and its 735 phones on one server (SCALE=laoshan/16 KEEP=folder); writes docs/performance.md
+	$(CARGO) build --locked --release --quiet -p gridpass-server -p gridpass-tests --bin gridpass-server --bin gridpass-bench
+	target/release/gridpass-bench district
 
 lint: ## Formatting, clippy and documentation with warnings denied
 	$(CARGO) fmt --all --check

@@ -23,6 +23,10 @@ use gridpass_server::serve::serve;
 
 use crate::cli::say;
 
+/// How many requests are worked on at the same time; others wait. Each holds its bodies, changes and documents in memory
+/// while it waits for the disk, and a group commit needs no more of them.
+const AT_WORK: usize = 64;
+
 #[derive(Parser)]
 #[command(version, about = "The GridPass sync server")]
 struct Cli {
@@ -183,7 +187,8 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Init => say!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
         Command::Serve => {
             app.blobs.clear_unwritten()?;
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().max_blocking_threads(AT_WORK).enable_all().build()?;
             let (listen, app) = (app.config.listen, Arc::new(app));
             runtime.block_on(async move {
                 let serving = serve(router(app.clone()), &app.keys, listen)?;

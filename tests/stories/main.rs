@@ -9,6 +9,8 @@ mod catalogs;
 #[cfg(test)]
 mod concurrent;
 #[cfg(test)]
+mod district;
+#[cfg(test)]
 mod duplicates;
 #[cfg(test)]
 mod forms;

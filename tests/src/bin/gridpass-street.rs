@@ -1,15 +1,18 @@
-//! Writes a made-up street as workbooks or CSV files, for demonstrations and measurements.
-#![expect(clippy::print_stdout, reason = "a command line answers on its streams")]
+//! Writes a made-up street or district as workbooks or CSV files, for demonstrations and measurements.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on its streams")]
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::Parser;
-use gridpass_tests::street::{Scale, Street};
+use gridpass_tests::street::{Form, Progress, Scale, write};
 
 #[derive(Parser)]
-#[command(about = "A made-up street: units, grids, addresses, organisations, houses, people and lifts")]
+#[command(about = "A made-up street or district: units, grids, addresses, organisations, houses, people and lifts")]
 struct Cli {
-    /// small (3 grids, about 300 records) or street (30 grids, about 30,000 records).
+    /// small (3 grids, about 300 records), street (30 grids, about 30,000 records), laoshan (a district: 654 grids,
+    /// about 1.4 million records) or a part of it, as laoshan/16.
     #[arg(long, default_value = "small")]
     scale: Scale,
     /// The same seed gives the same files.
@@ -24,11 +27,29 @@ struct Cli {
 
 fn main() -> Result<(), gridpass_tests::world::Error> {
     let cli = Cli::parse();
-    let street = Street::new(cli.scale, cli.seed);
-    street.write(&cli.folder, cli.csv)?;
-    for (collection, sheet) in &street.sheets {
-        println!("{collection}: {} rows in {}", sheet.rows.len(), sheet.name);
+    let form = match cli.scale {
+        _ if cli.csv => Form::Csv,
+        Scale::District { .. } => Form::StreamedWorkbook,
+        Scale::Small | Scale::Street => Form::Workbook,
+    };
+    let (begun, watched) = (Instant::now(), std::io::stderr().is_terminal());
+    let written = write(cli.scale, cli.seed, &cli.folder, form, &mut |Progress { grids, of, records }| {
+        if watched {
+            let rate = records as f64 / begun.elapsed().as_secs_f64();
+            let bar = "#".repeat(grids * 30 / of.max(1));
+            let end = if grids == of { "\n" } else { "" };
+            eprint!("\r[{bar:<30}] {:>3} %  {records} records, {rate:.0}/s{end}", grids * 100 / of.max(1));
+        }
+    })?;
+    let mut records = 0;
+    for (collection, sheet, rows) in written {
+        if let Some(collection) = collection {
+            println!("{collection}: {rows} rows in {sheet}");
+            records += rows;
+        } else {
+            println!("units and grids: {rows} rows in {sheet}");
+        }
     }
-    println!("{} records; make the grids of {} first, then import", street.records(), street.tree.name);
+    println!("{records} records; make the units and grids first, then import");
     Ok(())
 }

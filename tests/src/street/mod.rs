@@ -1,5 +1,5 @@
-//! A made-up street: the real streets and communities of a district, and in some grids people, houses, organisations and
-//! lifts that do not exist. The same scale and seed give the same bytes on every machine.
+//! A made-up street or district: the real streets and communities of a district, and in some grids people, houses,
+//! organisations and lifts that do not exist. The same scale and seed give the same bytes on every machine.
 //!
 //! | file | subject |
 //! |---|---|
@@ -8,8 +8,12 @@
 //! | `tree` | units and grids |
 //! | `places` | addresses, lifts and what a building is for |
 //! | `people` | houses, households, people, residences |
-//! | `sheet` | sheets as workbooks and CSV files |
+//! | `district` | how many of everything each grid of a whole district gets, and what is built of it |
+//! | `sheet` | sheets in memory |
+//! | `file` | sheets as workbooks and CSV files |
 
+mod district;
+mod file;
 mod people;
 mod places;
 mod random;
@@ -24,10 +28,15 @@ use std::path::Path;
 
 use gridpass_core::codes::Date;
 
+pub use district::{ADDRESSES_WITH_A_DOOR, GRIDS, HOUSES, LIFTS, ORGANISATIONS, PEOPLE};
+pub use file::Form;
 pub use random::Random;
 pub use sheet::{Cell, Sheet};
 pub use tree::{Grid, divisions};
 
+use crate::world::Error;
+use district::Quota;
+use file::SheetFile;
 use people::People;
 use places::Places;
 
@@ -38,16 +47,28 @@ pub enum Scale {
     Small,
     /// 30 grids of one street, about 30,000 records.
     Street,
+    /// A whole district of 654 grids, with the figures of `district`, or one part of so many of it: fewer grids of the
+    /// same kinds. 1 is the whole.
+    District {
+        /// The divisor of every figure.
+        part: u32,
+    },
 }
 
 impl std::str::FromStr for Scale {
     type Err = &'static str;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        match word {
-            "small" => Ok(Self::Small),
-            "street" => Ok(Self::Street),
-            _ => Err("a scale is small or street"),
+        const KNOWN: &str = "a scale is small, street, laoshan, or a part of it as laoshan/16";
+        match word.split_once('/') {
+            None if word == "small" => Ok(Self::Small),
+            None if word == "street" => Ok(Self::Street),
+            None if word == "laoshan" => Ok(Self::District { part: 1 }),
+            Some(("laoshan", part)) => match part.parse() {
+                Ok(part @ 1..=district::MOST_PARTS) => Ok(Self::District { part }),
+                _ => Err(KNOWN),
+            },
+            _ => Err(KNOWN),
         }
     }
 }
@@ -64,6 +85,8 @@ pub enum Kind {
     Village,
     /// A road of shops with flats above.
     Shops,
+    /// Houses of students, many in a room.
+    Campus,
 }
 
 /// A street.
@@ -81,39 +104,11 @@ impl Street {
         Date::nearest(20_605)
     }
 
-    /// Makes a street.
+    /// Makes a street, all of it in memory.
     pub fn new(scale: Scale, seed: u64) -> Self {
-        let grids = tree::grids(scale, &mut Random::new(seed, 0));
-        let mut places = Places::default();
-        let mut people = People::default();
-        for (stream, grid) in (1..).zip(&grids) {
-            let mut random = Random::new(seed, stream);
-            let begun = places.len() + people.len();
-            let left =
-                |places: &Places, people: &People| grid.target.saturating_sub(places.len() + people.len() - begun);
-            places.begin(grid, &mut random);
-            while left(&places, &people) > 0 {
-                let doors = places.building(grid, left(&places, &people), &mut random);
-                for door in &doors {
-                    if left(&places, &people) == 0 {
-                        break;
-                    }
-                    people.move_in(grid, door, &mut random);
-                }
-            }
-        }
-        let [addresses, organisations, lifts] = places.into_sheets();
-        let [houses, persons, households, residences] = people.into_sheets();
-        let sheets = vec![
-            ("address", addresses),
-            ("organisation", organisations),
-            ("house", houses),
-            ("person", persons),
-            ("household", households),
-            ("residence", residences),
-            ("facility", lifts),
-        ];
-        Self { tree: tree::sheet(&grids), sheets }
+        let mut maker = Maker::new(scale, seed);
+        while maker.grid() {}
+        Self { tree: maker.tree(), sheets: maker.take() }
     }
 
     /// How many records the sheets hold.
@@ -125,11 +120,125 @@ impl Street {
     pub fn sheet(&self, collection: &str) -> Option<&Sheet> {
         self.sheets.iter().find(|(name, _)| *name == collection).map(|(_, sheet)| sheet)
     }
+}
 
-    /// Writes all sheets into a folder, as workbooks or as CSV files.
-    pub fn write(&self, folder: &Path, csv: bool) -> Result<(), crate::world::Error> {
-        std::fs::create_dir_all(folder)?;
-        self.tree.write(folder, csv, Self::day())?;
-        self.sheets.iter().try_for_each(|(_, sheet)| sheet.write(folder, csv, Self::day()))
+/// How far the files of a street are.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Grids that are written.
+    pub grids: usize,
+    /// Grids there will be.
+    pub of: usize,
+    /// Records that are written.
+    pub records: usize,
+}
+
+/// What was written: the files with their collections (none for that of units and grids) and rows.
+pub type Written = Vec<(Option<&'static str>, &'static str, usize)>;
+
+/// Makes a street and writes its sheets into a folder, grid by grid: memory holds one grid.
+pub fn write(
+    scale: Scale,
+    seed: u64,
+    folder: &Path,
+    form: Form,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Written, Error> {
+    std::fs::create_dir_all(folder)?;
+    let mut maker = Maker::new(scale, seed);
+    let begin = |sheet: &Sheet| SheetFile::new(folder, sheet, form, Street::day());
+    let tree = maker.tree();
+    let mut file = begin(&tree)?;
+    file.add(&tree.rows)?;
+    file.end()?;
+    let mut written = vec![(None, tree.name, tree.rows.len())];
+    let mut files = Vec::new();
+    for (collection, sheet) in maker.take() {
+        files.push(begin(&sheet)?);
+        written.push((Some(collection), sheet.name, 0));
+    }
+    let (mut grids, mut records) = (0, 0);
+    while maker.grid() {
+        for (place, (_, sheet)) in maker.take().into_iter().enumerate() {
+            let (Some(file), Some((_, _, rows))) = (files.get_mut(place), written.get_mut(place + 1)) else { continue };
+            file.add(&sheet.rows)?;
+            *rows += sheet.rows.len();
+            records += sheet.rows.len();
+        }
+        grids += 1;
+        tell(Progress { grids, of: maker.grids.len(), records });
+    }
+    files.into_iter().try_for_each(SheetFile::end)?;
+    Ok(written)
+}
+
+/// Makes a street grid by grid.
+struct Maker {
+    seed: u64,
+    grids: Vec<Grid>,
+    /// What each grid gets exactly, of a district; elsewhere a grid has about as many records as its target.
+    quotas: Vec<Quota>,
+    next: usize,
+    places: Places,
+    people: People,
+}
+
+impl Maker {
+    fn new(scale: Scale, seed: u64) -> Self {
+        let mut random = Random::new(seed, 0);
+        let (grids, quotas) = match scale {
+            Scale::District { part } => district::grids(part, &mut random),
+            Scale::Small | Scale::Street => (tree::grids(scale, &mut random), Vec::new()),
+        };
+        Self { seed, grids, quotas, next: 0, places: Places::default(), people: People::default() }
+    }
+
+    fn tree(&self) -> Sheet {
+        tree::sheet(&self.grids)
+    }
+
+    /// Makes the next grid; false when there is none.
+    fn grid(&mut self) -> bool {
+        let Self { seed, grids, quotas, next, places, people } = self;
+        let Some(grid) = grids.get(*next) else { return false };
+        let quota = quotas.get(*next).copied();
+        *next += 1;
+        let mut random = Random::new(*seed, *next as u64);
+        match quota {
+            Some(quota) => district::fill(grid, quota, places, people, &mut random),
+            None => fill(grid, places, people, &mut random),
+        }
+        true
+    }
+
+    /// The rows made so far, which are taken out, as sheets in the order of the mapping with their collections.
+    fn take(&mut self) -> Vec<(&'static str, Sheet)> {
+        let [addresses, organisations, lifts] = self.places.take();
+        let [houses, persons, households, residences] = self.people.take();
+        vec![
+            ("address", addresses),
+            ("organisation", organisations),
+            ("house", houses),
+            ("person", persons),
+            ("household", households),
+            ("residence", residences),
+            ("facility", lifts),
+        ]
+    }
+}
+
+/// Builds and fills a grid until it has about as many records as its target.
+fn fill(grid: &Grid, places: &mut Places, people: &mut People, random: &mut Random) {
+    let begun = places.len() + people.len();
+    let left = |places: &Places, people: &People| grid.target.saturating_sub(places.len() + people.len() - begun);
+    places.begin(grid, random);
+    while left(places, people) > 0 {
+        let doors = places.building(grid, left(places, people), random);
+        for door in &doors {
+            if left(places, people) == 0 {
+                break;
+            }
+            people.move_in(grid, door, random);
+        }
     }
 }

@@ -23,14 +23,14 @@ pub struct People {
 }
 
 /// Somebody who moves in.
-struct Mover {
-    surname: &'static str,
-    male: bool,
-    age: i64,
+pub struct Mover {
+    pub surname: &'static str,
+    pub male: bool,
+    pub age: i64,
     /// To the head, by the labels of GB/T 4761.
-    relation: &'static str,
-    role: &'static str,
-    class: &'static str,
+    pub relation: &'static str,
+    pub role: &'static str,
+    pub class: &'static str,
 }
 
 /// Somebody who lives in a house.
@@ -97,12 +97,12 @@ impl Default for People {
 impl People {
     /// How many records there are.
     pub fn len(&self) -> usize {
-        [&self.houses, &self.persons, &self.households, &self.residences].iter().map(|sheet| sheet.rows.len()).sum()
+        [&self.houses, &self.persons, &self.households, &self.residences].iter().map(|sheet| sheet.made()).sum()
     }
 
-    /// The sheets: houses, persons, households, residences.
-    pub fn into_sheets(self) -> [Sheet; 4] {
-        [self.houses, self.persons, self.households, self.residences]
+    /// The rows so far, which are taken out: houses, persons, households, residences.
+    pub fn take(&mut self) -> [Sheet; 4] {
+        [self.houses.take(), self.persons.take(), self.households.take(), self.residences.take()]
     }
 
     /// Makes the house behind a door and fills it with those who live there, if any.
@@ -136,8 +136,25 @@ impl People {
         }
     }
 
+    /// Makes the house behind a door and a household of these people in it, if there are any.
+    pub fn settle(
+        &mut self,
+        grid: &Grid,
+        door: &Door,
+        nature: &'static str,
+        kind: &'static str,
+        movers: Vec<Mover>,
+        random: &mut Random,
+    ) {
+        let owner = words::name(random);
+        let house = self.house(door, nature, &owner, random);
+        if !movers.is_empty() {
+            self.household(grid, &house, kind, movers, random);
+        }
+    }
+
     fn house(&mut self, door: &Door, nature: &'static str, owner: &str, random: &mut Random) -> String {
-        let number = format!("FW{:06}", self.houses.rows.len() + 1);
+        let number = format!("FW{:06}", self.houses.made() + 1);
         let rooms = random.weighted(&[(1, 1), (4, 2), (4, 3), (1, 4)]);
         let area = (rooms * 280 + random.between(150, 500)) as f64 / 10.0;
         let (owner_phone, let_phone) = (words::phone(random), words::phone(random));
@@ -166,13 +183,14 @@ impl People {
     }
 
     fn household(&mut self, grid: &Grid, house: &str, kind: &'static str, movers: Vec<Mover>, random: &mut Random) {
-        let number = format!("HU{:06}", self.households.rows.len() + 1);
+        let number = format!("HU{:06}", self.households.made() + 1);
         let kind = if movers.len() == 1 { "单人户" } else { kind };
         let mut head: Option<Resident> = None;
         let since = Street::day().plus_days(-random.between(30, 6_000));
         for mover in &movers {
             let resident = self.person(grid, mover, head.as_ref(), random);
             let reason = match mover.class {
+                _ if mover.role == "借住" => "学习",
                 "流入人口" => random.weighted(&[(6, "务工经商"), (1, "投靠亲属"), (1, "其他")]),
                 _ => "",
             };
@@ -202,7 +220,7 @@ impl People {
     }
 
     fn person(&mut self, grid: &Grid, mover: &Mover, head: Option<&Resident>, random: &mut Random) -> Resident {
-        let number = format!("RY{:06}", self.persons.rows.len() + 1);
+        let number = format!("RY{:06}", self.persons.made() + 1);
         let name = format!("{}{}", mover.surname, words::given(random, mover.male));
         let born = Street::day().plus_days(-(mover.age * 365 + mover.age / 4) - random.between(1, 360));
         let born = born.unwrap_or(Date::FIRST);
@@ -253,7 +271,7 @@ impl People {
 }
 
 /// A family: a head and, by chance, spouse, children and a parent.
-fn family(role: &'static str, class: &'static str, random: &mut Random) -> Vec<Mover> {
+pub fn family(role: &'static str, class: &'static str, random: &mut Random) -> Vec<Mover> {
     let (male, age) = (random.percent(70), random.weighted(&[(2, 26), (4, 34), (4, 45), (3, 58), (2, 69), (1, 80)]));
     let age = age + random.between(-4, 5);
     let surname = words::surname(random);
@@ -276,7 +294,7 @@ fn family(role: &'static str, class: &'static str, random: &mut Random) -> Vec<M
 }
 
 /// Somebody of working age who came alone.
-fn adult(role: &'static str, random: &mut Random) -> Mover {
+pub fn adult(role: &'static str, random: &mut Random) -> Mover {
     Mover {
         surname: words::surname(random),
         male: random.percent(60),

@@ -2,6 +2,7 @@
 
 use gridpass_core::codes::credit;
 
+use super::district::{Building, going_with};
 use super::random::Random;
 use super::sheet::{Cell, Sheet};
 use super::tree::Grid;
@@ -123,36 +124,93 @@ struct Address {
 impl Places {
     /// How many records there are.
     pub fn len(&self) -> usize {
-        self.addresses.rows.len() + self.organisations.rows.len() + self.lifts.rows.len()
+        self.addresses.made() + self.organisations.made() + self.lifts.made()
     }
 
-    /// The sheets: addresses, organisations, lifts.
-    pub fn into_sheets(self) -> [Sheet; 3] {
-        [self.addresses, self.organisations, self.lifts]
+    /// The rows so far, which are taken out: addresses, organisations, lifts.
+    pub fn take(&mut self) -> [Sheet; 3] {
+        [self.addresses.take(), self.organisations.take(), self.lifts.take()]
     }
 
-    /// Begins a grid: its area and, where there is one, its property company's office.
-    pub fn begin(&mut self, grid: &Grid, random: &mut Random) {
+    /// Begins a grid: its area and, where there is one, its property company's office. Returns how many organisations
+    /// that made.
+    pub fn begin(&mut self, grid: &Grid, random: &mut Random) -> u64 {
         self.centre = (36.08 + random.below(4_000) as f64 / 1e5, 120.42 + random.below(6_000) as f64 / 1e5);
         self.buildings = 0;
         self.property.clear();
         self.name = match grid.kind {
             Kind::Village => grid.place.clone(),
             Kind::Shops => format!("{}路", grid.place),
+            Kind::Campus => format!("{}学生公寓", grid.place),
             Kind::Estate | Kind::Towers => words::estate(random),
         };
         let mut area = Address { level: "小区", usage: "住宅", ..Address::default() };
         match grid.kind {
             Kind::Village => (area.level, area.village) = ("村", self.name.clone()),
             Kind::Shops => (area.level, area.road, area.usage) = ("路段", self.name.clone(), "商业"),
-            Kind::Estate | Kind::Towers => area.estate = self.name.clone(),
+            Kind::Estate | Kind::Towers | Kind::Campus => area.estate = self.name.clone(),
         }
         self.area = self.address(grid, area);
-        if matches!(grid.kind, Kind::Estate | Kind::Towers) {
+        let managed = matches!(grid.kind, Kind::Estate | Kind::Towers);
+        if managed {
             let office = self.address_of_building(grid, "物业楼".into(), String::new(), "办公", random);
             let name = format!("{}物业服务有限公司", self.name);
             self.property = self.organisation(&office, (&name, "物业公司", "K", ""), random);
         }
+        u64::from(managed)
+    }
+
+    /// Raises a building with so many doors, lifts and organisations, and returns its doors.
+    pub fn raise(
+        &mut self,
+        grid: &Grid,
+        building: Building,
+        lifts: u64,
+        organisations: u64,
+        random: &mut Random,
+    ) -> Vec<Door> {
+        self.buildings += 1;
+        let (number, shops) = (self.buildings, matches!(grid.kind, Kind::Village | Kind::Shops));
+        let (name, plate) =
+            if shops { ("无".into(), format!("{number}号")) } else { (self.block_name(grid), String::new()) };
+        let usage = if grid.kind == Kind::Shops { "商业" } else { "住宅" };
+        let at = self.address_of_building(grid, name, plate, usage, random);
+        for _ in 0..organisations {
+            let (name, trade) = words::shop(random);
+            let hazard = if trade == "H" { "餐饮、燃气" } else { "" };
+            let kind = random.weighted(&[(6, "个体工商户"), (3, "企业"), (1, "其他")]);
+            self.organisation(&at, (&name, kind, trade, hazard), random);
+        }
+        let door = Door { address: String::new(), property: self.property.clone(), let_often: shops };
+        if grid.kind == Kind::Village {
+            return vec![Door { address: at, ..door }];
+        }
+        let (mut doors, mut lifts_left) = (Vec::new(), lifts);
+        let in_a_unit = building.doors.div_ceil(building.units).max(1);
+        for unit in 1..=building.units {
+            let left = building.doors - doors.len() as u64;
+            let here = in_a_unit.min(left);
+            if here == 0 {
+                break;
+            }
+            let name = if building.units == 1 { "无".into() } else { format!("{unit}单元") };
+            let address = self.unit(grid, &at, name);
+            let floors = here.div_ceil(building.on_a_floor).cast_signed();
+            for lift in 1..=going_with(&mut lifts_left, here, left) {
+                self.lift(&address, number, lift.cast_signed(), floors.max(2), random);
+            }
+            for place in 0..here {
+                let (floor, place) = (place / building.on_a_floor + 1, place % building.on_a_floor + 1);
+                let address = self.room(grid, &address, floor.cast_signed(), place.cast_signed());
+                doors.push(Door { address, ..door.clone() });
+            }
+        }
+        doors
+    }
+
+    fn block_name(&self, grid: &Grid) -> String {
+        let kind = if grid.kind == Kind::Campus { "号公寓" } else { "号楼" };
+        format!("{}{kind}", self.buildings)
     }
 
     /// Builds one building, of the size that is left, and returns its doors.
@@ -178,7 +236,7 @@ impl Places {
                 let unit = self.unit(grid, &building, "无".into());
                 (2..=3).map(|floor| Door { address: self.room(grid, &unit, floor, 1), ..base.clone() }).collect()
             }
-            Kind::Estate | Kind::Towers => self.block(grid, number, left, random),
+            Kind::Estate | Kind::Towers | Kind::Campus => self.block(grid, number, left, random),
         }
     }
 
@@ -232,7 +290,7 @@ impl Places {
     }
 
     fn address(&mut self, grid: &Grid, address: Address) -> String {
-        let number = format!("DZ{:06}", self.addresses.rows.len() + 1);
+        let number = format!("DZ{:06}", self.addresses.made() + 1);
         let degrees = |point: Option<f64>| point.map_or(Cell::Empty, Cell::Number);
         self.addresses.rows.push(vec![
             number.clone().into(),
@@ -260,11 +318,10 @@ impl Places {
         (name, kind, trade, hazard): (&str, &str, &str, &str),
         random: &mut Random,
     ) -> String {
-        let number = format!("DW{:05}", self.organisations.rows.len() + 1);
+        let number = format!("DW{:05}", self.organisations.made() + 1);
         let lead = words::name(random);
         // 370299 is no division, so no such code was ever given out.
-        let code =
-            format!("{}370299MA{:07}", if kind == "物业公司" { "91" } else { "92" }, self.organisations.rows.len());
+        let code = format!("{}370299MA{:07}", if kind == "物业公司" { "91" } else { "92" }, self.organisations.made());
         let code = credit::check_character(&code).map_or(Cell::Empty, |check| format!("{code}{check}").into());
         let state = random.weighted(&[(18, "在营"), (1, "停业"), (1, "查无")]);
         self.organisations.rows.push(vec![
@@ -284,7 +341,7 @@ impl Places {
     }
 
     fn lift(&mut self, address: &str, building: i64, unit: i64, floors: i64, random: &mut Random) {
-        let sequence = self.lifts.rows.len() as u64 + 1;
+        let sequence = self.lifts.made() as u64 + 1;
         let (year, month) = (random.between(2005, 2024), random.between(1, 12));
         let installed = Street::day().plus_days(-random.between(600, 7_000));
         let ahead = |days| Street::day().plus_days(days).map_or(Cell::Empty, Cell::Day);

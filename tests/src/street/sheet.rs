@@ -1,9 +1,6 @@
-//! Sheets in memory, and workbooks and CSV files of them, the same bytes every time.
-
-use std::path::Path;
+//! Sheets in memory.
 
 use gridpass_core::codes::Date;
-use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, XlsxError};
 
 /// A cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,12 +54,26 @@ pub struct Sheet {
     pub headings: &'static [&'static str],
     /// The rows below them.
     pub rows: Vec<Vec<Cell>>,
+    /// How many rows were taken out before those that are here.
+    taken: usize,
 }
 
 impl Sheet {
     /// A sheet without rows.
     pub fn new(name: &'static str, headings: &'static [&'static str]) -> Self {
-        Self { name, headings, rows: Vec::new() }
+        Self { name, headings, rows: Vec::new(), taken: 0 }
+    }
+
+    /// How many rows there were so far, those that were taken out included: what the rows are numbered by.
+    pub fn made(&self) -> usize {
+        self.taken + self.rows.len()
+    }
+
+    /// The sheet with the rows that are here, which are taken out; numbers go on.
+    pub fn take(&mut self) -> Self {
+        let taken = self.taken;
+        self.taken = self.made();
+        Self { rows: std::mem::take(&mut self.rows), taken, ..*self }
     }
 
     /// The cells under a heading, as texts.
@@ -70,49 +81,10 @@ impl Sheet {
         let place = self.headings.iter().position(|known| *known == heading);
         self.rows.iter().map(move |row| place.and_then(|place| row.get(place)).map(text).unwrap_or_default())
     }
-
-    /// The sheet as a CSV file as workbooks save it: UTF-8 with its mark.
-    pub fn csv(&self) -> Result<Vec<u8>, csv::Error> {
-        let mut writer = csv::Writer::from_writer("\u{FEFF}".as_bytes().to_vec());
-        writer.write_record(self.headings)?;
-        for row in &self.rows {
-            writer.write_record(row.iter().map(text))?;
-        }
-        writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))
-    }
-
-    /// The sheet as a workbook. `day` stands in it as the day it was made.
-    pub fn workbook(&self, day: Date) -> Result<Vec<u8>, XlsxError> {
-        let date = |day: Date| ExcelDateTime::from_ymd(day.year(), day.month(), day.day());
-        let mut book = Workbook::new();
-        book.set_properties(&DocProperties::new().set_creation_datetime(&date(day)?));
-        let (bold, days) = (Format::new().set_bold(), Format::new().set_num_format("yyyy-mm-dd"));
-        let sheet = book.add_worksheet().set_name(self.name)?;
-        for (column, heading) in (0..).zip(self.headings) {
-            sheet.write_with_format(0, column, *heading, &bold)?;
-        }
-        for (row, cells) in (1..).zip(&self.rows) {
-            for (column, cell) in (0..).zip(cells) {
-                match cell {
-                    Cell::Empty => continue,
-                    Cell::Text(text) => sheet.write_string(row, column, text)?,
-                    Cell::Number(number) => sheet.write_number(row, column, *number)?,
-                    Cell::Day(day) => sheet.write_with_format(row, column, &date(*day)?, &days)?,
-                };
-            }
-        }
-        sheet.set_freeze_panes(1, 0)?;
-        book.save_to_buffer()
-    }
-
-    /// Writes the sheet into a folder, as `name.xlsx` or `name.csv`.
-    pub fn write(&self, folder: &Path, csv: bool, day: Date) -> Result<(), crate::world::Error> {
-        let (bytes, extension) = if csv { (self.csv()?, "csv") } else { (self.workbook(day)?, "xlsx") };
-        Ok(std::fs::write(folder.join(self.name).with_extension(extension), bytes)?)
-    }
 }
 
-fn text(cell: &Cell) -> String {
+/// A cell as CSV files have it.
+pub(super) fn text(cell: &Cell) -> String {
     match cell {
         Cell::Empty => String::new(),
         Cell::Text(text) => text.clone(),

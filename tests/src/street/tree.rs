@@ -28,16 +28,26 @@ pub fn divisions() -> impl Iterator<Item = (&'static str, &'static str)> {
     DIVISIONS.lines().skip(1).filter_map(|line| line.split_once(','))
 }
 
-/// The grids of a scale.
+/// Code and name of every community.
+pub fn communities() -> impl Iterator<Item = (&'static str, &'static str)> {
+    divisions().filter(|(code, _)| code.len() == 12)
+}
+
+/// A community's name without 社区居民委员会.
+pub fn short(name: &str) -> &str {
+    name.trim_end_matches("居民委员会").trim_end_matches("村民委员会").trim_end_matches("社区")
+}
+
+/// The grids of a scale of at most one street.
 pub fn grids(scale: Scale, random: &mut Random) -> Vec<Grid> {
-    let communities = divisions().filter(|(code, _)| code.len() == 12 && code.starts_with(STREET));
+    let communities = communities().filter(|(code, _)| code.starts_with(STREET));
     let (records, most) = match scale {
         Scale::Small => (300, 3),
-        Scale::Street => (30_000, 30),
+        _ => (30_000, 30),
     };
     let mut grids = Vec::new();
     for (place, (code, name)) in communities.enumerate() {
-        let short = name.trim_end_matches("居民委员会").trim_end_matches("村民委员会").trim_end_matches("社区");
+        let short = short(name);
         let village = short.ends_with('庄') || short.ends_with('村');
         // Eight communities are large enough for two grids.
         let number = if scale == Scale::Street && place % 3 != 1 && grids.len() + 1 < most {

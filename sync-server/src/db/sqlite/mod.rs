@@ -9,6 +9,7 @@ mod names;
 mod people;
 mod push;
 mod read;
+mod readers;
 mod rebuild;
 mod share;
 mod stored;
@@ -16,15 +17,14 @@ mod verify;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::Path;
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
 use gridpass_core::wire::{BucketCursor, Cursor, Nonce, Role, Touched};
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction};
+use rusqlite::{Connection, ErrorCode, Row, Transaction};
 
 use super::{
     AssignmentRow, BucketRead, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef, Manifest,
@@ -33,6 +33,7 @@ use super::{
 use crate::log::{Audit, Commit, Outcome};
 use commit::execute;
 pub use copy::{beside, is_open, mark_as_copy, verify_copy};
+use readers::Readers;
 use writer::Writer;
 
 /// The database's file in the data folder.
@@ -42,10 +43,9 @@ pub const MARKER: &str = "heads";
 
 /// The database of a server in one file.
 pub struct Sqlite {
-    path: PathBuf,
     epoch: u64,
     // Closed before the writer, which as the last one folds the write-ahead log into the file.
-    readers: Mutex<Vec<Connection>>,
+    readers: Readers,
     writer: Writer,
 }
 
@@ -100,7 +100,7 @@ impl Sqlite {
         let epoch = meta::<i64>(&connection, "epoch")?.map_or(fresh_epoch, i64::cast_unsigned);
         let writer = Writer::start(connection, marker, epoch)?;
         let opened = if put_back { Opened::Older } else { Opened::AsLeft };
-        Ok((Self { path, epoch, writer, readers: Mutex::new(Vec::new()) }, opened))
+        Ok((Self { epoch, writer, readers: Readers::new(path) }, opened))
     }
 
     /// Limits how large the file may become, in megabytes; 0 = no limit. What does not fit is refused as on a full disk.
@@ -123,31 +123,13 @@ impl Sqlite {
         self.read("reading the last time", |tx| Ok(meta(tx, "last_time")?.unwrap_or(0)))
     }
 
-    fn with_reader<T>(&self, run: impl FnOnce(&mut Connection) -> Result<T, DbError>) -> Result<T, DbError> {
-        let pooled = self.readers.lock().ok().and_then(|mut readers| readers.pop());
-        let mut connection = match pooled {
-            Some(connection) => connection,
-            None => {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = Connection::open_with_flags(&self.path, flags).map_err(backend("opening to read"))?;
-                keep_statements(&connection)?;
-                connection
-            }
-        };
-        let result = run(&mut connection);
-        if let Ok(mut readers) = self.readers.lock() {
-            readers.push(connection);
-        }
-        result
-    }
-
     /// Runs a read in one transaction, so that all of it sees the same moment.
     fn read<T>(
         &self,
         step: &'static str,
         run: impl FnOnce(&Transaction<'_>) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
-        self.with_reader(|connection| {
+        self.readers.with(|connection| {
             let transaction = connection.transaction().map_err(backend(step))?;
             run(&transaction)
         })
@@ -410,7 +392,7 @@ impl Database for Sqlite {
     }
 
     fn backup(&self, to: &Path) -> Result<BTreeMap<Bucket, u64>, DbError> {
-        self.with_reader(|source| copy::copy(source, to))
+        self.readers.with(|source| copy::copy(source, to))
     }
 
     fn durable(&self, now_ms: i64, heads: &BTreeMap<Bucket, u64>) -> Result<(), DbError> {

@@ -7,7 +7,7 @@ use gridpass_tests::world::Error;
 
 use crate::baseline;
 use crate::bed::{Bed, SMALL};
-use crate::load::cpu_s;
+use crate::process::{OWN, cpu_s};
 use crate::table::{Bound, Row, Table};
 
 /// How many phones have a push in flight.
@@ -28,7 +28,7 @@ pub async fn rows(bed: &Bed, folder: &Path, table: &mut Table) -> Result<(), Err
         let name = gridpass_core::bucket::Bucket::Base(grid).to_bytes();
         let number: i64 = database.query_row("SELECT number FROM bucket WHERE name = ?1", [name], |row| row.get(0))?;
         let start = baseline::mark(&database, number)?;
-        let cpu = cpu_s()?;
+        let cpu = cpu_s(OWN)?;
         let output = Command::new(std::env::current_exe()?)
             .arg("load")
             .arg(&file)
@@ -37,7 +37,7 @@ pub async fn rows(bed: &Bed, folder: &Path, table: &mut Table) -> Result<(), Err
         if !output.status.success() {
             return Err(format!("the load process: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
-        let cpu = cpu_s()? - cpu;
+        let cpu = cpu_s(OWN)? - cpu;
         let told: serde_json::Value = serde_json::from_slice(&output.stdout)?;
         let figure = |key: &str| {
             told.get(key)

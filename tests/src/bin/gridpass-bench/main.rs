@@ -8,6 +8,9 @@
 //! | `line` | what goes over a phone's line, and when |
 //! | `ready`, `quiet`, `saving`, `searching`, `pushing`, `ingest`, `memory`, `bytes`, `restoring` | the bars |
 //! | `load` | many phones in a process of their own |
+//! | `hand` | a phone without a database, for loads |
+//! | `district` | a whole district on one server: import, a day of 735 phones, new phones; `make load` |
+//! | `process` | processor time and memory of processes |
 //! | `baseline` | the same rows with nothing around them |
 //! | `peer` | PouchDB beside it |
 //! | `table`, `document`, `chart` | what is printed and written |
@@ -18,12 +21,15 @@ mod bed;
 mod bytes;
 mod chart;
 mod data;
+mod district;
 mod document;
+mod hand;
 mod ingest;
 mod line;
 mod load;
 mod memory;
 mod peer;
+mod process;
 mod pushing;
 mod quiet;
 mod ready;
@@ -76,6 +82,8 @@ enum Child {
     /// Phones that push as fast as they are answered; prints what they saw.
     #[command(hide = true)]
     Load { file: PathBuf, phones: usize, items: usize, pushes: usize },
+    /// A whole district: imports it, and has its phones sync a day's work with a server process. `make load` runs it.
+    District(district::Options),
 }
 
 /// The smaller grid, for what must not grow with the number of records.
@@ -87,6 +95,7 @@ async fn main() -> ExitCode {
     let done = match &options.child {
         Some(Child::Phone { code, folder, word }) => memory::child(code, folder, word).await,
         Some(Child::Load { file, phones, items, pushes }) => load::child(file, *phones, *items, *pushes).await,
+        Some(Child::District(district)) => district::run(district, options.seed, &options.folder).await,
         None => run(&options).await,
     };
     match done {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::bed::{Bed, Handset, LARGE};
 use crate::data::Roster;
+use crate::process::{OWN, peak_kb};
 use crate::table::{Row, Table};
 
 /// Measures a phone in a process of its own.
@@ -36,10 +37,10 @@ pub fn rows(bed: &Bed, folder: &Path, roster: &Roster, table: &mut Table) -> Res
 /// The phone process.
 #[expect(clippy::print_stdout, reason = "a command line answers on its streams")]
 pub async fn child(code: &str, folder: &Path, word: &str) -> Result<(), Error> {
-    let before_kb = peak_kb()?;
+    let before_kb = peak_kb(OWN)?;
     let handset = Handset::enrol(folder, code.to_owned()).await?;
     handset.settle().await?;
-    let started_kb = peak_kb()?;
+    let started_kb = peak_kb(OWN)?;
     let mut after = None;
     for _ in 0..20 {
         let query = gridpass_phone::ListQuery {
@@ -51,15 +52,8 @@ pub async fn child(code: &str, folder: &Path, word: &str) -> Result<(), Error> {
         handset.phone.search(word, None, 50)?;
     }
     let told = json!({
-        "cards": handset.count()?, "before_kb": before_kb, "started_kb": started_kb, "peak_kb": peak_kb()?,
+        "cards": handset.count()?, "before_kb": before_kb, "started_kb": started_kb, "peak_kb": peak_kb(OWN)?,
     });
     println!("{told}");
     Ok(())
-}
-
-/// The most memory this process had in use at once, in KiB.
-fn peak_kb() -> Result<u64, Error> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
-    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
 }

@@ -53,6 +53,7 @@ pub struct Against {
 /// One line.
 #[derive(Debug, Clone)]
 pub struct Row {
+    /// 0 for what no bar asks for.
     pub bar: u32,
     pub what: String,
     pub unit: &'static str,
@@ -105,7 +106,7 @@ impl Row {
             format!("{}x{asked}", number(against.ratio))
         };
         [
-            self.bar.to_string(),
+            if self.bar == 0 { String::new() } else { self.bar.to_string() },
             self.what.clone(),
             format!("{} {}", number(self.ours), self.unit),
             self.bound.map(|bound| bound.text(self.unit)).unwrap_or_default(),
@@ -160,6 +161,11 @@ impl Table {
         self.left_out.push(why.to_owned());
     }
 
+    /// The lines in the order in which they were added.
+    pub fn added(&self) -> &[Row] {
+        &self.rows
+    }
+
     /// The lines in order of their bars.
     pub fn rows(&self) -> Vec<&Row> {
         let mut rows: Vec<_> = self.rows.iter().collect();
@@ -195,10 +201,14 @@ impl Table {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let rows: Vec<Json> = self.rows().into_iter().map(Row::json).collect();
-        let all = json!({ "records": records, "seed": seed, "rows": rows, "left_out": self.left_out });
-        std::fs::write(file, serde_json::to_string_pretty(&all)? + "\n")?;
+        std::fs::write(file, serde_json::to_string_pretty(&self.json(records, seed))? + "\n")?;
         Ok(())
+    }
+
+    /// The table as JSON.
+    pub fn json(&self, records: usize, seed: u64) -> Json {
+        let rows: Vec<Json> = self.rows().into_iter().map(Row::json).collect();
+        json!({ "records": records, "seed": seed, "rows": rows, "left_out": self.left_out })
     }
 }
 

@@ -7,7 +7,7 @@ use gridpass_core::id::unhex;
 use gridpass_core::wire::EnrolCode;
 use gridpass_tests::chaos::Chaos;
 use gridpass_tests::programs::{Programs, answer, free_port, printed};
-use gridpass_tests::street::{Scale, Street};
+use gridpass_tests::street::{self, Form, Scale};
 use gridpass_tests::world::{Error, copy_folder};
 use serde_json::Value as Json;
 
@@ -73,10 +73,9 @@ impl Stage {
     /// Writes the workbooks of a small street and makes its grids; how many records the workbooks hold.
     pub fn workbooks(&self) -> Result<u64, Error> {
         let folder = self.folder.join("workbooks");
-        let street = Street::new(Scale::Small, SEED);
-        street.write(&folder, false)?;
+        let written = street::write(Scale::Small, SEED, &folder, Form::Workbook, &mut |_| {})?;
         self.server(&["grid", "import", &folder.join("网格.xlsx").display().to_string()])?;
-        Ok(street.records() as u64)
+        Ok(written.iter().filter(|(collection, ..)| collection.is_some()).map(|(_, _, rows)| *rows as u64).sum())
     }
 
     /// Imports the workbooks; how many records were or would be created.
