@@ -79,8 +79,8 @@ enum Command {
     Backup(cli::backup::BackupArgs),
     /// Put a backup in place and verify it; no server may run.
     Restore(cli::backup::RestoreArgs),
-    /// Compare every stored row with what it must add up to.
-    Verify,
+    /// Compare every stored row with what it must add up to, or a phone's receipts with what is stored.
+    Verify(cli::verify::VerifyArgs),
     /// Make records and buckets anew from changes and logs, after a fault that `verify` found.
     Rebuild,
     /// Print the way of every change of a record.
@@ -253,25 +253,12 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Catalog(command) => cli::catalog::run(&app, command)?,
         Command::Backup(args) => cli::backup::run_backup(&app, &cli.data, &args)?,
         Command::Restore(_) => {} // before the database is opened
-        Command::Verify => {
-            let mut faults = 0u64;
-            let rows = app.db.verify(&Principal::SERVER, now_ms, &mut |fault| {
-                faults += 1;
-                say!("{} {}: {}", fault.table, fault.row, fault.what);
-            })?;
-            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-            let files = runtime.block_on(blobs::verify(&Arc::new(app), &mut |fault| {
-                faults += 1;
-                say!("{} {}: {}", fault.table, fault.row, fault.what);
-            }))?;
-            say!("{rows} rows and {files} files verified, {faults} faults");
-            return Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
+        Command::Verify(args) => return cli::verify::run(app, &args),
         Command::Rebuild => {
             let mut left = 0u64;
             let done = app.db.rebuild(now_ms, &mut |fault| {
                 left += 1;
-                say!("{} {}: {}", fault.table, fault.row, fault.what);
+                cli::print(fault);
             })?;
             say!(
                 "{} records and {} buckets rebuilt, {} differed, {left} left as they are",

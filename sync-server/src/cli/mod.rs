@@ -11,3 +11,9 @@ pub(crate) use say;
 
 pub mod backup;
 pub mod catalog;
+pub mod verify;
+
+/// Prints a fault.
+pub fn print(fault: gridpass_server::db::Fault) {
+    say!("{} {}: {}", fault.table, fault.row, fault.what);
+}

@@ -481,6 +481,16 @@ pub trait Database: FileRows + Send + Sync {
     /// Compares every stored row with what it must add up to; hands each fault to `found`.
     fn verify(&self, principal: &Principal, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError>;
 
+    /// The same for the logs of some buckets and the records that they distribute now; buckets that do not exist hold
+    /// nothing.
+    fn verify_buckets(
+        &self,
+        principal: &Principal,
+        now_ms: i64,
+        buckets: &[Bucket],
+        found: &mut dyn FnMut(Fault),
+    ) -> Result<u64, DbError>;
+
     /// Makes records and buckets anew from changes and logs, piece by piece while the database is in use. Corrected
     /// records are sent to the phones again; what cannot be made anew goes to `found` and stays as it is.
     fn rebuild(&self, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<Rebuilt, DbError>;

@@ -12,7 +12,9 @@ mod read;
 mod rebuild;
 mod share;
 mod stored;
+mod trace;
 mod verify;
+mod verify_log;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -412,6 +414,16 @@ impl Database for Sqlite {
         self.read("verifying", |tx| verify::verify(tx, found))
     }
 
+    fn verify_buckets(
+        &self,
+        _: &Principal,
+        _: i64,
+        buckets: &[Bucket],
+        found: &mut dyn FnMut(Fault),
+    ) -> Result<u64, DbError> {
+        self.read("verifying", |tx| verify::verify_buckets(tx, buckets, found))
+    }
+
     fn rebuild(&self, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<Rebuilt, DbError> {
         const STEP: &str = "rebuilding";
         let mut done = Rebuilt::default();
@@ -432,7 +444,7 @@ impl Database for Sqlite {
     }
 
     fn trace(&self, _: &Principal, _: i64, record: RecordId) -> Result<Vec<serde_json::Value>, DbError> {
-        self.read("tracing", |tx| verify::trace(tx, record))
+        self.read("tracing", |tx| trace::trace(tx, record))
     }
 }
 
