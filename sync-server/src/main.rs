@@ -3,23 +3,21 @@
 
 mod cli;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use gridpass_core::id::{DeviceId, GrantId, GridId, RecordId, UserId};
 use gridpass_core::parameter::Parameter;
 use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
-use gridpass_server::blobs;
 use gridpass_server::clock::Clock;
+use gridpass_server::config::Config;
 use gridpass_server::db::{AssignmentRow, Principal};
 use gridpass_server::import::tree::tree;
 use gridpass_server::import::{self, Mapping};
 use gridpass_server::keys::random;
-use gridpass_server::router::router;
-use gridpass_server::serve::serve;
+use tracing_subscriber::EnvFilter;
 
 use crate::cli::say;
 
@@ -158,15 +156,55 @@ enum DeviceCommand {
     },
 }
 
+impl Command {
+    /// What is noted in the log when it is done: commands that change something and answer a person, not a program.
+    fn act(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Init => "init",
+            Self::User(UserCommand::Add { .. }) => "user add",
+            Self::User(UserCommand::Assign { .. }) => "user assign",
+            Self::User(UserCommand::Unassign { .. }) => "user unassign",
+            Self::Grid(GridCommand::Add { .. }) => "grid add",
+            Self::Grid(GridCommand::Import { .. }) => "grid import",
+            Self::Device(DeviceCommand::Code { .. }) => "device code",
+            Self::Device(DeviceCommand::Revoke { .. }) => "device revoke",
+            Self::Import { dry_run: false, .. } => "import",
+            Self::Parameter(ParameterCommand::Set { .. }) => "parameter set",
+            Self::Catalog(cli::catalog::CatalogCommand::Publish { .. }) => "catalog publish",
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
+            Self::Rebuild => "rebuild",
+            _ => return None,
+        })
+    }
+}
+
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
-    match run(Cli::parse()) {
+    let cli = Cli::parse();
+    start_log(&cli.data);
+    let act = cli.command.act();
+    let done = run(cli);
+    if let Some(act) = act {
+        match &done {
+            Ok(code) => tracing::info!(act, good = *code == ExitCode::SUCCESS, "an act of IT"),
+            Err(_) => tracing::warn!(act, "an act of IT failed"),
+        }
+    }
+    match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("gridpass-server: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Logs as JSON on standard error what `RUST_LOG` or the setting `log` asks for. Settings that cannot be read are told when
+/// the server opens.
+fn start_log(data: &Path) {
+    let set = Config::read(data).unwrap_or_default().log;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(set));
+    tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_env_filter(filter).init();
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
@@ -181,19 +219,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
     };
     match cli.command {
         Command::Init => say!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
-        Command::Serve => {
-            app.blobs.clear_unwritten()?;
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let (listen, app) = (app.config.listen, Arc::new(app));
-            runtime.block_on(async move {
-                let serving = serve(router(app.clone()), &app.keys, listen)?;
-                say!("listening on https://{}", serving.address);
-                let sweeping = tokio::spawn(blobs::sweep_daily(app.clone()));
-                tokio::signal::ctrl_c().await?;
-                sweeping.abort();
-                serving.stop().await
-            })?;
-        }
+        Command::Serve => cli::serve::run(app)?,
         Command::User(UserCommand::Add { login, name }) => {
             let id = UserId::new(now_ms, random()?);
             app.db.add_user(now_ms, id, &login, &name)?;

@@ -1,5 +1,6 @@
 //! SQLite: the default database. One writer thread with group commit, readers that never wait for it.
 
+mod census;
 mod commit;
 mod copy;
 mod files;
@@ -29,12 +30,13 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction};
 
 use super::{
-    AssignmentRow, BucketRead, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef, Manifest,
-    NewPack, Principal, PushFacts, Rebuilt, UnitRow,
+    AssignmentRow, BucketRead, Census, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef,
+    Manifest, NewPack, Principal, PushFacts, Rebuilt, UnitRow,
 };
 use crate::log::{Audit, Commit, Outcome};
 use commit::execute;
 pub use copy::{beside, is_open, mark_as_copy, verify_copy};
+pub use writer::Work;
 use writer::Writer;
 
 /// The database's file in the data folder.
@@ -123,6 +125,11 @@ impl Sqlite {
     /// The newest time that was ever recorded, in milliseconds since 1970; the server's clock never goes behind it.
     pub fn last_time(&self) -> Result<i64, DbError> {
         self.read("reading the last time", |tx| Ok(meta(tx, "last_time")?.unwrap_or(0)))
+    }
+
+    /// What the writer has done and has to do.
+    pub fn work(&self) -> &Work {
+        &self.writer.done
     }
 
     fn with_reader<T>(&self, run: impl FnOnce(&mut Connection) -> Result<T, DbError>) -> Result<T, DbError> {
@@ -441,6 +448,10 @@ impl Database for Sqlite {
         }
         note(self.writer.run(STEP, now_ms, rebuild::sums)?);
         Ok(done)
+    }
+
+    fn census(&self, _: &Principal, now_ms: i64) -> Result<Census, DbError> {
+        self.read("counting", |tx| census::census(tx, now_ms))
     }
 
     fn trace(&self, _: &Principal, _: i64, record: RecordId) -> Result<Vec<serde_json::Value>, DbError> {
