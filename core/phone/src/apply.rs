@@ -236,9 +236,12 @@ impl Inner {
         };
         let goes_on =
             known.is_some_and(|known| known.state == BucketState::Loading && known.cursor.epoch == granted.as_of.epoch);
-        if known.is_some_and(|known| known.state != BucketState::Loading) {
+        if let Some(known) = known.filter(|known| known.state != BucketState::Loading) {
             held.load += 1;
-            bucket::distrust(tx, &granted.bucket)?;
+            // What was told in another epoch is replaced as it is: to mark every record would write all of them twice.
+            if known.cursor.epoch == granted.as_of.epoch {
+                bucket::distrust(tx, &granted.bucket)?;
+            }
             self.send_own_again(tx, &granted.bucket)?;
         }
         bucket::put_packs(tx, &granted.bucket, &granted.packs, !goes_on)?;
