@@ -14,6 +14,8 @@ pub fn run(app: App) -> Result<(), Box<dyn std::error::Error>> {
     let (listen, for_it, app) = (app.config.listen, app.config.metrics_address()?, Arc::new(app));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {
+        // Before anybody is told that it runs: whoever ends it then ends it in order.
+        let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let serving = serve(router(app.clone()), &app.keys, listen)?;
         let settings = serde_json::to_string(&app.config).unwrap_or_default();
         let epoch = format!("{:016x}", app.db.epoch());
@@ -31,9 +33,8 @@ pub fn run(app: App) -> Result<(), Box<dyn std::error::Error>> {
             say!("metrics on http://{}/metrics", watched.address);
         }
         let sweeping = tokio::spawn(blobs::sweep_daily(app.clone()));
-        let mut terminated = signal(SignalKind::terminate())?;
         let why = tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| "SIGINT")?,
+            _ = interrupted.recv() => "SIGINT",
             _ = terminated.recv() => "SIGTERM",
         };
         tracing::info!(why, "serving ends: requests under way get ten seconds");

@@ -176,7 +176,7 @@ async fn no_log_line_error_or_audit_row_holds_what_was_sent() {
     let lines: Vec<_> = lines
         .filter(|line| line["fields"]["message"] == "answered" || line["fields"]["message"] == "refused")
         .collect();
-    let phone = phone.device.id.to_string()[24..].to_owned();
+    let phone = phone.device.id.to_string().split_off(24);
     for (route, status, code, phone) in [
         ("/sync/v1/push", "200", None, Some(phone.as_str())),
         ("/sync/v1/push", "400", Some("signature"), Some(phone.as_str())),
