@@ -1,8 +1,6 @@
 //! A backup that is made while everybody works.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use gridpass_core::bucket::Bucket;
 use gridpass_server::backup::{Passphrase, backup};
@@ -10,6 +8,7 @@ use gridpass_server::clock::Clock;
 use gridpass_server::receipts::{self, Finding};
 use gridpass_server::restore::{Allowed, restore};
 use gridpass_tests::world::{START_MS, Worker, World};
+use tokio::sync::{mpsc, watch};
 
 use crate::forms::{area, set};
 
@@ -28,34 +27,34 @@ async fn fifty_phones_write_while_a_backup_runs_and_the_restored_server_gets_the
     for n in 0..PHONES {
         workers.push(world.phone(&format!("worker{n}")).await.unwrap());
     }
-    let (begun, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (begun, mut has_begun) = mpsc::channel(PHONES);
+    let (done, is_done) = watch::channel(false);
     // Every phone hands in work before the backup begins, goes on while it runs, and once more after it.
     let working = workers.into_iter().enumerate().map(|(n, worker)| {
-        let (begun, done) = (begun.clone(), done.clone());
+        let (begun, mut is_done) = (begun.clone(), is_done.clone());
         tokio::spawn(async move {
             let record = area(&worker, &format!("小区{n}"));
             worker.sync().await.unwrap();
-            begun.fetch_add(1, Ordering::SeqCst);
-            for round in 0.. {
-                let last = done.load(Ordering::SeqCst);
-                set(&worker, record, "usage", if round % 2 == 0 { "public" } else { "commercial" });
+            begun.send(()).await.unwrap();
+            for usage in ["public", "commercial"] {
+                set(&worker, record, "usage", usage);
                 worker.sync().await.unwrap();
-                if last {
-                    break;
-                }
             }
+            is_done.wait_for(|done| *done).await.unwrap();
+            set(&worker, record, "usage", "public");
+            worker.sync().await.unwrap();
             worker
         })
     });
     let working: Vec<_> = working.collect();
-    while begun.load(Ordering::SeqCst) < PHONES {
-        tokio::task::yield_now().await;
+    for _ in 0..PHONES {
+        has_begun.recv().await.unwrap();
     }
     let (server, data) = (world.server().unwrap(), world.server_folder());
     let (copy, elsewhere) = (data.with_file_name("backup"), data.with_file_name("elsewhere"));
     let passphrase = Passphrase::new("correct horse battery").unwrap();
     let made = backup(&server, &data, &copy, &passphrase, &mut |fault| panic!("{fault:?}")).unwrap();
-    done.store(true, Ordering::SeqCst);
+    done.send(true).unwrap();
     let mut workers = Vec::new();
     for worker in working {
         workers.push(worker.await.unwrap());
