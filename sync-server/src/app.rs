@@ -19,6 +19,7 @@ use crate::db::{Database, DbError};
 use crate::ingest::Turns;
 use crate::keys::{self, KeyError, Keys, random};
 use crate::log::{Audit, Outcome};
+use crate::metrics::Metrics;
 use crate::office::Office;
 use crate::publish::{PublishError, Published};
 use crate::throttle::Throttle;
@@ -39,6 +40,10 @@ pub struct App {
     pub turns: Turns,
     /// The settings.
     pub config: Config,
+    /// What is counted and measured.
+    pub metrics: Metrics,
+    /// The data folder.
+    pub folder: PathBuf,
     clock: Clock,
     pub(crate) published: RwLock<Published>,
     advanced: broadcast::Sender<Bucket>,
@@ -96,6 +101,7 @@ impl App {
         let (db, opened) = Sqlite::open(folder, fresh_epoch)?;
         db.set_max_mb(config.max_database_mb)?;
         let clock = clock(db.last_time()?);
+        let metrics = Metrics::new(db.work());
         let app = Self {
             db: Arc::new(db),
             blobs: Blobs::open(&folder.join(blobs::FOLDER))?,
@@ -104,6 +110,8 @@ impl App {
             turns: Turns::default(),
             keys,
             config,
+            metrics,
+            folder: folder.to_owned(),
             clock,
             published: RwLock::default(),
             advanced: broadcast::channel(1024).0,

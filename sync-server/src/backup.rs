@@ -14,6 +14,7 @@ use minicbor::bytes::ByteVec;
 use crate::app::App;
 use crate::blobs;
 use crate::config;
+use crate::contents::Contents;
 use crate::db::sqlite::{FILE, verify_copy};
 use crate::db::{DbError, Fault};
 use crate::keys::{FOLDER, KeyError, random, write_new};
@@ -188,6 +189,7 @@ fn make(
     if settings.exists() {
         fs::copy(&settings, to.join(config::FILE)).map_err(at("copying", &settings))?;
     }
+    Contents::write(to, app.now_ms())?;
     sync_folder(to)?;
     if faults > 0 {
         return Err(BackupError::Faults(faults));

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use gridpass_core::wire;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
 
 /// The settings' file in the data folder.
 pub const FILE: &str = "gridpass.toml";
 
 /// The settings of `gridpass.toml` in the data folder.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where `serve` listens.
@@ -43,6 +44,10 @@ pub struct Config {
     pub files_mb_per_phone: u32,
     /// How large the database may become, in megabytes; 0 = as large as the disk.
     pub max_database_mb: u32,
+    /// Where metrics and health are served to IT, over plain HTTP; empty = nowhere.
+    pub metrics_listen: String,
+    /// What is logged: a level, or `tracing` directives like `info,gridpass_server=debug`. `RUST_LOG` goes before it.
+    pub log: String,
 }
 
 impl Default for Config {
@@ -63,6 +68,8 @@ impl Default for Config {
             max_file_mb: 32,
             files_mb_per_phone: 4096,
             max_database_mb: 0,
+            metrics_listen: "127.0.0.1:9443".into(),
+            log: "info".into(),
         }
     }
 }
@@ -95,7 +102,19 @@ impl Config {
                 "max_file_mb: must be from 1 to {largest}, phones make none larger"
             )));
         }
+        config.metrics_address()?;
+        EnvFilter::try_new(&config.log).map_err(|_| {
+            ConfigError::Setting("log: must be error, warn, info, debug or trace, or directives".into())
+        })?;
         Ok(config)
+    }
+
+    /// Where metrics are served, if they are.
+    pub fn metrics_address(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        let wrong = |_| {
+            ConfigError::Setting("metrics_listen: must be an address with a port, like 127.0.0.1:9443, or empty".into())
+        };
+        (!self.metrics_listen.is_empty()).then(|| self.metrics_listen.parse().map_err(wrong)).transpose()
     }
 }
 

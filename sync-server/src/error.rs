@@ -112,6 +112,11 @@ impl IntoResponse for ApiError {
 }
 
 impl ErrorBody {
+    /// What was wrong.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The body `{code, field, args, request_id}` with the status of the response it travelled in.
     pub fn finish(self, status: StatusCode, request: &RequestId) -> Response {
         let body = serde_json::json!({

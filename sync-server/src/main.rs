@@ -3,29 +3,23 @@
 
 mod cli;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use gridpass_core::id::{DeviceId, GrantId, GridId, RecordId, UserId};
 use gridpass_core::parameter::Parameter;
 use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
-use gridpass_server::blobs;
 use gridpass_server::clock::Clock;
+use gridpass_server::config::Config;
 use gridpass_server::db::{AssignmentRow, Principal};
 use gridpass_server::import::tree::tree;
 use gridpass_server::import::{self, Mapping};
 use gridpass_server::keys::random;
-use gridpass_server::router::router;
-use gridpass_server::serve::serve;
+use tracing_subscriber::EnvFilter;
 
 use crate::cli::say;
-
-/// How many requests are worked on at the same time; others wait. Each holds its bodies, changes and documents in memory
-/// while it waits for the disk, and a group commit needs no more of them.
-const AT_WORK: usize = 64;
 
 #[derive(Parser)]
 #[command(version, about = "The GridPass sync server")]
@@ -83,8 +77,8 @@ enum Command {
     Backup(cli::backup::BackupArgs),
     /// Put a backup in place and verify it; no server may run.
     Restore(cli::backup::RestoreArgs),
-    /// Compare every stored row with what it must add up to.
-    Verify,
+    /// Compare every stored row with what it must add up to, or a phone's receipts with what is stored.
+    Verify(cli::verify::VerifyArgs),
     /// Make records and buckets anew from changes and logs, after a fault that `verify` found.
     Rebuild,
     /// Print the way of every change of a record.
@@ -162,15 +156,55 @@ enum DeviceCommand {
     },
 }
 
+impl Command {
+    /// What is noted in the log when it is done: commands that change something and answer a person, not a program.
+    fn act(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Init => "init",
+            Self::User(UserCommand::Add { .. }) => "user add",
+            Self::User(UserCommand::Assign { .. }) => "user assign",
+            Self::User(UserCommand::Unassign { .. }) => "user unassign",
+            Self::Grid(GridCommand::Add { .. }) => "grid add",
+            Self::Grid(GridCommand::Import { .. }) => "grid import",
+            Self::Device(DeviceCommand::Code { .. }) => "device code",
+            Self::Device(DeviceCommand::Revoke { .. }) => "device revoke",
+            Self::Import { dry_run: false, .. } => "import",
+            Self::Parameter(ParameterCommand::Set { .. }) => "parameter set",
+            Self::Catalog(cli::catalog::CatalogCommand::Publish { .. }) => "catalog publish",
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
+            Self::Rebuild => "rebuild",
+            _ => return None,
+        })
+    }
+}
+
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
-    match run(Cli::parse()) {
+    let cli = Cli::parse();
+    start_log(&cli.data);
+    let act = cli.command.act();
+    let done = run(cli);
+    if let Some(act) = act {
+        match &done {
+            Ok(code) => tracing::info!(act, good = *code == ExitCode::SUCCESS, "an act of IT"),
+            Err(_) => tracing::warn!(act, "an act of IT failed"),
+        }
+    }
+    match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("gridpass-server: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Logs as JSON on standard error what `RUST_LOG` or the setting `log` asks for. Settings that cannot be read are told when
+/// the server opens.
+fn start_log(data: &Path) {
+    let set = Config::read(data).unwrap_or_default().log;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(set));
+    tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_env_filter(filter).init();
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
@@ -185,20 +219,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
     };
     match cli.command {
         Command::Init => say!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
-        Command::Serve => {
-            app.blobs.clear_unwritten()?;
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().max_blocking_threads(AT_WORK).enable_all().build()?;
-            let (listen, app) = (app.config.listen, Arc::new(app));
-            runtime.block_on(async move {
-                let serving = serve(router(app.clone()), &app.keys, listen)?;
-                say!("listening on https://{}", serving.address);
-                let sweeping = tokio::spawn(blobs::sweep_daily(app.clone()));
-                tokio::signal::ctrl_c().await?;
-                sweeping.abort();
-                serving.stop().await
-            })?;
-        }
+        Command::Serve => cli::serve::run(app)?,
         Command::User(UserCommand::Add { login, name }) => {
             let id = UserId::new(now_ms, random()?);
             app.db.add_user(now_ms, id, &login, &name)?;
@@ -258,25 +279,12 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Catalog(command) => cli::catalog::run(&app, command)?,
         Command::Backup(args) => cli::backup::run_backup(&app, &cli.data, &args)?,
         Command::Restore(_) => {} // before the database is opened
-        Command::Verify => {
-            let mut faults = 0u64;
-            let rows = app.db.verify(&Principal::SERVER, now_ms, &mut |fault| {
-                faults += 1;
-                say!("{} {}: {}", fault.table, fault.row, fault.what);
-            })?;
-            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-            let files = runtime.block_on(blobs::verify(&Arc::new(app), &mut |fault| {
-                faults += 1;
-                say!("{} {}: {}", fault.table, fault.row, fault.what);
-            }))?;
-            say!("{rows} rows and {files} files verified, {faults} faults");
-            return Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
+        Command::Verify(args) => return cli::verify::run(app, &args),
         Command::Rebuild => {
             let mut left = 0u64;
             let done = app.db.rebuild(now_ms, &mut |fault| {
                 left += 1;
-                say!("{} {}: {}", fault.table, fault.row, fault.what);
+                cli::print(fault);
             })?;
             say!(
                 "{} records and {} buckets rebuilt, {} differed, {left} left as they are",

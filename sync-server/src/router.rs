@@ -4,19 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header::CONTENT_LENGTH;
-use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, head, patch, post};
-use gridpass_core::id::hex;
 use gridpass_core::wire;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
-use crate::error::{ApiError, ErrorBody, RequestId};
+use crate::error::ApiError;
+use crate::request_log;
 use crate::routes::{files, health, sync, tus};
 use axum::response::IntoResponse;
 
@@ -48,26 +46,6 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(long)
         .fallback(|| async { ApiError::NotFound })
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal("a request ended in a defect").into_response()))
-        .layer(from_fn(name_request))
+        .layer(from_fn_with_state(app.clone(), request_log::follow))
         .with_state(app)
-}
-
-/// Gives every request a name and every error its body.
-async fn name_request(request: Request, next: Next) -> Response {
-    let id = RequestId(crate::keys::random::<8>().map(|bytes| hex(&bytes)).unwrap_or_default());
-    let response = next.run(request).await;
-    let mut response = match response.extensions().get::<ErrorBody>() {
-        Some(body) => {
-            let mut finished = body.clone().finish(response.status(), &id);
-            for (name, value) in response.headers().iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
-                finished.headers_mut().insert(name.clone(), value.clone());
-            }
-            finished
-        }
-        None => response,
-    };
-    if let Ok(value) = HeaderValue::from_str(&id.0) {
-        response.headers_mut().insert("x-request-id", value);
-    }
-    response
 }

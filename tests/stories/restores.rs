@@ -10,7 +10,8 @@ use gridpass_core::id::RecordId;
 use gridpass_server::backup::{Passphrase, backup};
 use gridpass_server::clock::Clock;
 use gridpass_server::db::Principal;
-use gridpass_server::restore::{RestoreError, restore};
+use gridpass_server::receipts::{self, Finding};
+use gridpass_server::restore::{Allowed, RestoreError, restore};
 use gridpass_tests::world::{Worker, World, copy_folder};
 
 use crate::forms::{area, person, set};
@@ -43,7 +44,8 @@ fn put_in_place(
 ) -> Result<bool, RestoreError> {
     let now = world.clock.load(Ordering::Relaxed);
     let clock = |last| Clock::new(last, move || now);
-    restore(to, backup, replace, passphrase, clock, &mut |fault| panic!("{fault:?}")).map(|restored| restored.keys)
+    let allowed = Allowed { replace, ..Allowed::default() };
+    restore(to, backup, allowed, passphrase, clock, &mut |fault| panic!("{fault:?}")).map(|restored| restored.keys)
 }
 
 async fn disaster() -> Disaster {
@@ -76,6 +78,12 @@ impl Disaster {
         let Self { world, li, wang, records, .. } = self;
         let server = world.server().unwrap();
         assert_ne!(server.db.epoch(), self.epoch);
+        let kept = |worker: &Worker| {
+            let mut kept = (0, 0);
+            let tell = &mut |_: &_, finding: Finding| if finding.is_good() { kept.0 += 1 } else { kept.1 += 1 };
+            receipts::check(&server, &worker.phone.receipt_file().unwrap(), tell).unwrap();
+            kept
+        };
         for worker in [li, wang, li] {
             worker.sync().await.unwrap();
         }
@@ -84,6 +92,12 @@ impl Disaster {
             assert_eq!(worker.phone.state().unwrap().inbox, 0);
             assert_eq!(worker.phone.verify_receipts().unwrap().invalid, 0);
         }
+        let expected: usize = self.receipts.values().sum();
+        assert!(
+            kept(li).0 + kept(wang).0 >= expected && kept(li).1 + kept(wang).1 == 0,
+            "{:?}",
+            (kept(li), kept(wang))
+        );
         let sums = |worker: &Worker| {
             let buckets = worker.phone.state().unwrap().buckets.into_iter();
             buckets.filter(|held| held.bucket.grid().is_some()).map(|held| (held.bucket, held.checksum)).collect()

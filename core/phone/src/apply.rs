@@ -238,9 +238,12 @@ impl Inner {
             known.is_some_and(|known| known.state == BucketState::Loading && known.cursor.epoch == granted.as_of.epoch);
         // Also one that was only being fetched may have been whole before, with own changes in it.
         let is_other = |known: HeldBucket| known.cursor.epoch != granted.as_of.epoch;
-        if known.is_some_and(|known| known.state != BucketState::Loading || is_other(known)) {
+        if let Some(known) = known.filter(|known| known.state != BucketState::Loading || is_other(*known)) {
             held.load += 1;
-            bucket::distrust(tx, &granted.bucket)?;
+            // What was told in another epoch is replaced as it is: to mark every record would write all of them twice.
+            if known.cursor.epoch == granted.as_of.epoch {
+                bucket::distrust(tx, &granted.bucket)?;
+            }
             self.send_own_again(tx, &granted.bucket)?;
         }
         bucket::put_packs(tx, &granted.bucket, &granted.packs, !goes_on)?;

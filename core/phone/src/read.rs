@@ -6,7 +6,7 @@ use gridpass_core::id::{ChangeHash, DeviceId, IntentId, RecordId, UserId};
 use gridpass_core::record::{Shown, ShownValues};
 use gridpass_core::seal;
 use gridpass_core::value::Value;
-use gridpass_core::wire::{Author, Cursor, Grant};
+use gridpass_core::wire::{self, Author, Cursor, Grant, ReceiptFile};
 use rusqlite::Connection;
 
 use crate::error::ApiError;
@@ -351,6 +351,17 @@ impl Phone {
                 }
             })?;
             Ok(check)
+        })?)
+    }
+
+    /// All receipts of the phone as a file for `gridpass-server verify --receipts`. It holds ids and hashes, nothing of
+    /// what was typed.
+    pub fn receipt_file(&self) -> Result<Vec<u8>, ApiError> {
+        let device = self.inner.enrolment().device;
+        Ok(self.inner.store.read(|db| {
+            let mut sheets = Vec::new();
+            receipt::sheets(db, |sheet| sheets.push(sheet))?;
+            Ok(wire::pack(&ReceiptFile { device, sheets, saves: receipt::saves(db)? }))
         })?)
     }
 

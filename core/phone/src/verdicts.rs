@@ -1,8 +1,9 @@
 //! Taking in the server's verdicts: one transaction per answer.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use gridpass_core::id::{IntentId, RecordId};
+use gridpass_core::id::{ChangeHash, IntentId, RecordId};
 use gridpass_core::sync::{Fate, fate};
 use gridpass_core::wire::{Nonce, PushAnswer, Reason, Verdict, Via};
 use rusqlite::Transaction;
@@ -24,7 +25,7 @@ impl Inner {
         self.store.write(|tx| {
             let mut progress = false;
             let mut touched: Vec<RecordId> = Vec::new();
-            let mut intents: Vec<(RecordId, gridpass_core::id::ChangeHash, IntentId)> = Vec::new();
+            let mut intents: BTreeMap<(RecordId, ChangeHash), IntentId> = BTreeMap::new();
             for ((place, sent), item) in batch.items.iter().zip(&answer.verdicts) {
                 // Authored again or discarded since it was sent, or an answer out of order: its own verdict comes later.
                 let Some(pending) = pending::at(tx, *place)?.filter(|_| item.hash == *sent) else { continue };
@@ -32,9 +33,9 @@ impl Inner {
                     continue;
                 }
                 if let Verdict::Duplicate { stored, .. } = &item.verdict {
-                    intents.push((pending.record, *stored, pending.intent.id));
+                    intents.insert((pending.record, *stored), pending.intent.id);
                 }
-                intents.push((pending.record, *sent, pending.intent.id));
+                intents.insert((pending.record, *sent), pending.intent.id);
                 let (record, was_queued) = (pending.record, pending.state == PendingState::Queued);
                 let fate = match fate(sent, &item.verdict, pending.attempts) {
                     Fate::Settles(via) if pending.hash != *sent => Fate::StoredOtherwise(Some(via)),
@@ -50,9 +51,7 @@ impl Inner {
                 }
             }
             if let Some(sheet) = &answer.sheet {
-                receipt::add(tx, sheet, |record, hash| {
-                    intents.iter().find(|(of, change, _)| of == record && change == hash).map(|(.., intent)| *intent)
-                })?;
+                receipt::add(tx, sheet, |record, hash| intents.get(&(*record, *hash)).copied())?;
             }
             pending::close_batches(tx)?;
             touched.sort_unstable();
@@ -80,7 +79,7 @@ impl Inner {
                 if let Verdict::Duplicate { stored, .. } = verdict {
                     pending.stored_hash = Some(*stored);
                 } else {
-                    pending.stored_hash = Some(gridpass_core::id::ChangeHash::default());
+                    pending.stored_hash = Some(ChangeHash::default());
                 }
                 fall_after(tx, &pending)?;
                 self.accept(tx, now, pending, via)

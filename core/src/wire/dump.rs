@@ -9,7 +9,7 @@ use minicbor::data::Type;
 
 use super::{
     Challenge, ChallengeAnswer, EnrolRequest, Enrolled, Pack, PullAnswer, PullRequest, PushAnswer, PushRequest,
-    ReceiptSheet, Token, TokenRequest, WireError,
+    ReceiptFile, ReceiptSheet, Token, TokenRequest, WireError,
 };
 use crate::bucket::Bucket;
 use crate::id::hex;
@@ -85,6 +85,7 @@ pub const BODIES: &[&Table] = &[
     &PullAnswer::TABLE,
     &Pack::TABLE,
     &ReceiptSheet::TABLE,
+    &ReceiptFile::TABLE,
 ];
 
 /// Prints a message of type `T`.

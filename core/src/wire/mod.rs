@@ -23,7 +23,7 @@ pub use push::{
     ChangeFields, Create, Intent, IntentKind, ItemVerdict, PushAnswer, PushItem, PushRequest, PutFields, Reason,
     Verdict, Via,
 };
-pub use receipt::{Receipt, ReceiptSheet};
+pub use receipt::{Receipt, ReceiptFile, ReceiptSheet, ReceiptedSave};
 
 use minicbor::{Decode, Encode};
 

@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 use super::dump::{Holds, named};
 use super::encode;
 use crate::bucket::Bucket;
-use crate::id::{ChangeHash, KeyId, RecordId};
+use crate::id::{ChangeHash, DeviceId, IntentId, KeyId, RecordId};
 
 /// The server's word that it has stored one change.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -64,4 +64,45 @@ impl ReceiptSheet {
         }
         *hasher.finalize().as_bytes()
     }
+}
+
+/// Of which save a change with a receipt was made. A restored server may have the same save as another change.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReceiptedSave {
+    /// The record.
+    #[n(0)]
+    pub record: RecordId,
+    /// The change.
+    #[n(1)]
+    pub hash: ChangeHash,
+    /// The save.
+    #[n(2)]
+    pub intent: IntentId,
+}
+
+named!(ReceiptedSave { 0 record, 1 hash, 2 intent });
+
+/// All receipts of a phone as a file, packed, for whoever asks the server whether it still has what it signed for.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReceiptFile {
+    /// The phone.
+    #[n(0)]
+    pub device: DeviceId,
+    /// What the server signed, oldest first.
+    #[n(1)]
+    pub sheets: Vec<ReceiptSheet>,
+    /// The saves behind the changes; nobody has signed this.
+    #[n(2)]
+    pub saves: Vec<ReceiptedSave>,
+}
+
+named!(ReceiptFile {
+    0 device, 1 sheets: Holds::Message(&ReceiptSheet::TABLE), 2 saves: Holds::Message(&ReceiptedSave::TABLE)
+});
+
+impl ReceiptFile {
+    /// The largest file that is read, unpacked, in bytes: a million receipts and more.
+    pub const MAX_BYTES: usize = 256 << 20;
 }

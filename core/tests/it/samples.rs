@@ -354,7 +354,15 @@ pub fn push() -> Vec<Sample> {
 }
 
 pub fn receipts() -> Vec<Sample> {
-    vec![named("Receipt", receipt()), named("ReceiptSheet", sheet())]
+    let save =
+        ReceiptedSave { record: RecordId([0x11; 16]), hash: ChangeHash([0x33; 32]), intent: IntentId([0x44; 16]) };
+    let file = ReceiptFile { device: DeviceId([0x21; 16]), sheets: vec![sheet()], saves: vec![save.clone()] };
+    vec![
+        named("Receipt", receipt()),
+        named("ReceiptSheet", sheet()),
+        named("ReceiptedSave", save),
+        named("ReceiptFile", file),
+    ]
 }
 
 pub fn all() -> Vec<Sample> {

@@ -110,7 +110,7 @@ fn every_type_has_a_sample() {
             types += 1;
         }
     }
-    assert_eq!(types, 38, "the types of wire/ were found in their sources");
+    assert_eq!(types, 40, "the types of wire/ were found in their sources");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::db::{BlobRow, DbError, Fault, Principal};
 const PIECE: usize = 500;
 
 /// Where a file lies in a data folder or a backup.
-fn place(folder: &Path, hash: BlobHash) -> PathBuf {
+pub fn place(folder: &Path, hash: BlobHash) -> PathBuf {
     let digits = hex(&hash.0);
     folder.join(FOLDER).join(digits.chars().take(2).collect::<String>()).join(digits)
 }
@@ -61,22 +61,30 @@ pub fn back_up(
 /// Copies the files of a backup into a data folder, where they are not there already. Returns how many.
 pub fn bring_back(from: &Path, data: &Path) -> Result<u64, BackupError> {
     let mut copied = 0;
-    for folder in folders(&from.join(FOLDER))? {
-        for entry in fs::read_dir(&folder).map_err(at("reading", &folder))? {
-            let source = entry.map_err(at("reading", &folder))?.path();
-            let name = source.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let Ok(hash) = gridpass_core::id::unhex(name) else { continue };
-            let target = place(data, BlobHash(hash));
-            let size = fs::metadata(&source).map_err(at("reading", &source))?.len();
-            if !has(&target, size) {
-                make_parent(&target)?;
-                copy(&source, &target)?;
-                copied += 1;
-            }
+    for hash in files_in(from)? {
+        let (source, target) = (place(from, hash), place(data, hash));
+        let size = fs::metadata(&source).map_err(at("reading", &source))?.len();
+        if !has(&target, size) {
+            make_parent(&target)?;
+            copy(&source, &target)?;
+            copied += 1;
         }
     }
     sync_all(&data.join(FOLDER))?;
     Ok(copied)
+}
+
+/// The files in a backup.
+pub fn files_in(backup: &Path) -> Result<Vec<BlobHash>, BackupError> {
+    let mut hashes = Vec::new();
+    for folder in folders(&backup.join(FOLDER))? {
+        for entry in fs::read_dir(&folder).map_err(at("reading", &folder))? {
+            let path = entry.map_err(at("reading", &folder))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            hashes.extend(gridpass_core::id::unhex(name).map(BlobHash));
+        }
+    }
+    Ok(hashes)
 }
 
 /// Forgets the files whose objects are not there, so that phones bring them again. Returns how many.

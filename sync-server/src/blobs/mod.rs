@@ -15,7 +15,7 @@ mod sweep;
 mod upload;
 mod verify;
 
-pub use copies::{back_up, bring_back, forget_lost};
+pub use copies::{back_up, bring_back, files_in, forget_lost, place};
 pub use error::BlobError;
 pub use read::{Download, Span, read};
 pub use receive::receive;

@@ -7,8 +7,7 @@ use clap::Args;
 use gridpass_server::app::App;
 use gridpass_server::backup::{BackedUp, Passphrase, backup, backup_next};
 use gridpass_server::clock::Clock;
-use gridpass_server::db::Fault;
-use gridpass_server::restore::restore;
+use gridpass_server::restore::{Allowed, restore};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -35,6 +34,9 @@ pub struct RestoreArgs {
     /// Set an existing database aside.
     #[arg(long)]
     replace: bool,
+    /// Do without keys and files that the backup should have and has not.
+    #[arg(long)]
+    incomplete: bool,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -64,14 +66,14 @@ impl PassphraseArgs {
 pub fn run_backup(app: &App, data: &Path, args: &BackupArgs) -> Result<(), Error> {
     let passphrase = args.passphrase.read()?.ok_or("set GRIDPASS_PASSPHRASE or name a --passphrase-file")?;
     let Some(seconds) = args.follow else {
-        told(backup(app, data, &args.folder, &passphrase, &mut print)?);
+        told(backup(app, data, &args.folder, &passphrase, &mut super::print)?);
         return Ok(());
     };
     std::fs::create_dir_all(&args.folder).map_err(|error| format!("{}: {error}", args.folder.display()))?;
-    told(backup_next(app, data, &args.folder, args.keep, &passphrase, &mut print)?);
+    told(backup_next(app, data, &args.folder, args.keep, &passphrase, &mut super::print)?);
     loop {
         std::thread::sleep(Duration::from_secs(seconds.into()));
-        match backup_next(app, data, &args.folder, args.keep, &passphrase, &mut print) {
+        match backup_next(app, data, &args.folder, args.keep, &passphrase, &mut super::print) {
             Ok(made) => told(made),
             // A full disk or a folder that is away for a while: the next one may work.
             Err(error) => tracing::error!(error = %error, "a backup was not made; the next is tried"),
@@ -86,7 +88,14 @@ fn told(BackedUp { rows, copied }: BackedUp) {
 /// Restores a backup; no server may be running over the data folder.
 pub fn run_restore(data: &Path, args: &RestoreArgs) -> Result<(), Error> {
     let passphrase = args.passphrase.read()?;
-    let restored = restore(data, &args.folder, args.replace, passphrase.as_ref(), Clock::system, &mut print)?;
+    let restored = restore(
+        data,
+        &args.folder,
+        Allowed { replace: args.replace, incomplete: args.incomplete },
+        passphrase.as_ref(),
+        Clock::system,
+        &mut super::print,
+    )?;
     if let Some(folder) = &restored.set_aside {
         say!("what was in place lies in {}", folder.display());
     }
@@ -94,8 +103,4 @@ pub fn run_restore(data: &Path, args: &RestoreArgs) -> Result<(), Error> {
     say!("{} files from the backup, {} lost: phones bring those again", restored.files, restored.lost);
     say!("{} rows restored and verified; a new epoch has begun", restored.rows);
     Ok(())
-}
-
-fn print(fault: Fault) {
-    say!("{} {}: {}", fault.table, fault.row, fault.what);
 }

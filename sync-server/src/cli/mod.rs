@@ -11,3 +11,10 @@ pub(crate) use say;
 
 pub mod backup;
 pub mod catalog;
+pub mod serve;
+pub mod verify;
+
+/// Prints a fault.
+pub fn print(fault: gridpass_server::db::Fault) {
+    say!("{} {}: {}", fault.table, fault.row, fault.what);
+}

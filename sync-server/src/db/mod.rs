@@ -325,6 +325,25 @@ pub struct Rebuilt {
     pub differed: u64,
 }
 
+/// Counts for those who watch the server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Phones: state, how long since their last contact, how many.
+    pub devices: Vec<(&'static str, &'static str, u64)>,
+    /// Open tickets by kind.
+    pub tickets: BTreeMap<String, u64>,
+    /// Items in quarantine that are not settled.
+    pub quarantine: u64,
+    /// Assignments that count now.
+    pub grants: u64,
+    /// Stored files.
+    pub files: u64,
+    /// How large they are together.
+    pub file_bytes: u64,
+    /// When the last backup was made that counts, in milliseconds since 1970; 0 = never.
+    pub last_backup_ms: u64,
+}
+
 /// The database of a server.
 pub trait Database: FileRows + Send + Sync {
     /// The epoch of the logs.
@@ -481,9 +500,22 @@ pub trait Database: FileRows + Send + Sync {
     /// Compares every stored row with what it must add up to; hands each fault to `found`.
     fn verify(&self, principal: &Principal, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError>;
 
+    /// The same for the logs of some buckets and the records that they distribute now; buckets that do not exist hold
+    /// nothing.
+    fn verify_buckets(
+        &self,
+        principal: &Principal,
+        now_ms: i64,
+        buckets: &[Bucket],
+        found: &mut dyn FnMut(Fault),
+    ) -> Result<u64, DbError>;
+
     /// Makes records and buckets anew from changes and logs, piece by piece while the database is in use. Corrected
     /// records are sent to the phones again; what cannot be made anew goes to `found` and stays as it is.
     fn rebuild(&self, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<Rebuilt, DbError>;
+
+    /// Counts for those who watch the server.
+    fn census(&self, principal: &Principal, now_ms: i64) -> Result<Census, DbError>;
 
     /// The way of every change of a record, as JSON lines for people.
     fn trace(&self, principal: &Principal, now_ms: i64, record: RecordId) -> Result<Vec<serde_json::Value>, DbError>;

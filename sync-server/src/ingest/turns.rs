@@ -48,6 +48,15 @@ impl Turns {
     }
 }
 
+impl Turns {
+    /// How many pushes are taken in, and how many wait.
+    pub fn count(&self) -> (u64, u64) {
+        let Ok(pushing) = self.0.lock() else { return (0, 0) };
+        let waiting: usize = pushing.values().map(|(count, _)| count.saturating_sub(1)).sum();
+        (pushing.len() as u64, waiting as u64)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let Ok(mut pushing) = self.pushing.lock() else { return };
@@ -76,6 +85,7 @@ mod tests {
             })
             .collect();
         assert!(matches!(turns.take(DeviceId([1; 16])).await, Err(ApiError::Busy)));
+        assert_eq!(turns.count(), (1, 4));
         drop(turns.take(DeviceId([2; 16])).await.unwrap());
         drop(first);
         for next in waiting {

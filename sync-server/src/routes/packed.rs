@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::db::DeviceRow;
 use crate::error::ApiError;
+use crate::request_log::Asker;
 
 /// A message of the sync protocol as a body.
 pub struct Packed<T>(pub T);
@@ -67,7 +68,12 @@ impl FromRequestParts<Arc<App>> for Session {
         let token = *blake3::hash(token.as_bytes()).as_bytes();
         let app = app.clone();
         match blocking(move || Ok(app.db.device_by_token(app.now_ms(), token)?)).await? {
-            Some(device) if device.revoked.is_none() => Ok(Self { device, token }),
+            Some(device) if device.revoked.is_none() => {
+                if let Some(asker) = parts.extensions.get::<Asker>() {
+                    asker.is(device.id);
+                }
+                Ok(Self { device, token })
+            }
             Some(_) => Err(ApiError::Forbidden("revoked")),
             None => Err(ApiError::Unauthorized),
         }

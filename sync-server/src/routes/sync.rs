@@ -134,7 +134,12 @@ pub async fn push(
     let turn = app.turns.take(device.id).await?;
     blocking(move || {
         let _turn = turn; // until all is written, whether the phone still waits for the answer or not
-        ingest::push(&app, &device, &request).map(Packed)
+        let answer = ingest::push(&app, &device, &request)?;
+        let refused = app.metrics.pushed(&answer);
+        if refused > 0 {
+            tracing::warn!(refused, items = answer.verdicts.len(), "items were not taken; the audit says why");
+        }
+        Ok(Packed(answer))
     })
     .await
 }
@@ -146,7 +151,12 @@ pub async fn pull_rows(
     Packed(request): Packed<PullRequest>,
 ) -> Result<Packed<PullAnswer>, ApiError> {
     app.throttle.pull.pass(&device.id)?;
-    blocking(move || pull::pull(&app, &device, &request).map(Packed)).await
+    blocking(move || {
+        let answer = pull::pull(&app, &device, &request)?;
+        app.metrics.pulled(&answer);
+        Ok(Packed(answer))
+    })
+    .await
 }
 
 /// `GET /sync/v1/packs/{hash}`

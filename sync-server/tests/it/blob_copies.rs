@@ -6,7 +6,7 @@ use std::path::Path;
 use axum::http::StatusCode;
 use gridpass_server::backup::{BackedUp, Passphrase, backup, backup_next};
 use gridpass_server::clock::Clock;
-use gridpass_server::restore::restore;
+use gridpass_server::restore::{Allowed, restore};
 
 use crate::blobs::{Camera, hash_of, picture, place};
 use crate::hand::{START_MS, Server, cursor, record};
@@ -41,8 +41,19 @@ async fn a_backup_takes_the_files_along_and_the_next_one_copies_only_new_ones() 
     std::fs::remove_file(place(&second, &files[1])).unwrap();
     let restored = folder.path().join("restored");
     let clock = |last| Clock::new(last, || START_MS);
-    let done =
-        restore(&restored, &second, false, Some(&passphrase()), clock, &mut |fault| panic!("{fault:?}")).unwrap();
+    let refused = restore(&restored, &second, Allowed::default(), Some(&passphrase()), clock, &mut |_| {})
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("1 of 3 files are missing") && refused.contains("--incomplete"), "{refused}");
+    let done = restore(
+        &restored,
+        &second,
+        Allowed { incomplete: true, ..Allowed::default() },
+        Some(&passphrase()),
+        clock,
+        &mut |fault| panic!("{fault:?}"),
+    )
+    .unwrap();
     assert_eq!((done.files, done.lost), (2, 1));
     let server = Server::open(&restored);
     server.token(&phone.hand);
@@ -81,7 +92,8 @@ async fn an_upload_under_way_begins_again_on_a_restored_server() {
     let half = axum::body::Body::from(bytes[..1000].to_vec());
     assert_eq!(phone.append(&server, hash_of(&bytes), 0, half).await.header("upload-offset"), "1000");
     backup(&server.app, &data, &to, &passphrase(), &mut |fault| panic!("{fault:?}")).unwrap();
-    restore(&restored, &to, false, Some(&passphrase()), |last| Clock::new(last, || START_MS), &mut |_| {}).unwrap();
+    restore(&restored, &to, Allowed::default(), Some(&passphrase()), |last| Clock::new(last, || START_MS), &mut |_| {})
+        .unwrap();
     let server = Server::open(&restored);
     server.token(&phone.hand);
     assert_eq!(phone.upload(&server, &bytes).await.status, StatusCode::NO_CONTENT, "from its first byte");
@@ -123,6 +135,7 @@ async fn a_row_of_backups_keeps_the_newest_and_moves_on_what_is_durable() {
     let restored = folder.path().join("restored");
     let clock = |last| Clock::new(last, || START_MS);
     let done =
-        restore(&restored, &all.join("20270115T080300Z"), false, Some(&passphrase()), clock, &mut |_| {}).unwrap();
+        restore(&restored, &all.join("20270115T080300Z"), Allowed::default(), Some(&passphrase()), clock, &mut |_| {})
+            .unwrap();
     assert_eq!((done.files, done.lost), (1, 0));
 }

@@ -1,7 +1,8 @@
 //! The binary beside a server that runs.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::hand::Server;
 
@@ -96,4 +97,60 @@ fn a_parameter_is_listed_set_and_refused_with_its_bounds() {
     let refused = gridpass(&data, &["parameter", "set", "visit_days", "7"]);
     assert!(told(&refused).contains("name: no parameter is called so"), "{}", told(&refused));
     assert_eq!(server.faults(), []);
+}
+
+/// The messages and fields of JSON lines.
+fn lines(log: &str) -> Vec<serde_json::Value> {
+    log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["fields"].clone()).collect()
+}
+
+#[test]
+fn a_server_tells_its_start_with_its_settings_and_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "listen = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\ndistrict = \"某区\"\n";
+    std::fs::write(folder.path().join("gridpass.toml"), settings).unwrap();
+    for (signal, filter, told) in [("-INT", "info", true), ("-TERM", "info", true), ("-TERM", "error", false)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gridpass-server"));
+        command.arg("--data").arg(folder.path()).arg("serve").env("RUST_LOG", filter);
+        let mut server = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(server.stdout.take().unwrap()).lines();
+        assert!(said.next().unwrap().unwrap().starts_with("listening on https://127.0.0.1:"));
+        assert!(said.next().unwrap().unwrap().starts_with("metrics on http://127.0.0.1:"));
+        assert!(Command::new("kill").args([signal, &server.id().to_string()]).status().unwrap().success());
+        let mut log = String::new();
+        server.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert!(server.wait().unwrap().success(), "{signal}: {log}");
+        let messages = lines(&log);
+        let begins = messages.iter().find(|line| line["message"] == "serving begins");
+        assert_eq!(
+            (begins.is_some(), messages.iter().any(|line| line["message"] == "serving has ended")),
+            (told, told)
+        );
+        let Some(begins) = begins else { continue };
+        let settings: serde_json::Value = serde_json::from_str(begins["settings"].as_str().unwrap()).unwrap();
+        assert_eq!((&settings["district"], &settings["grace_hours"]), (&"某区".into(), &72.into()));
+    }
+}
+
+#[test]
+fn what_it_changes_is_one_line_without_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = |arguments: &[&str]| {
+        let output = gridpass(folder.path(), arguments);
+        let log = String::from_utf8(output.stderr).unwrap();
+        lines(&log.lines().filter(|line| line.starts_with('{')).collect::<Vec<_>>().join("\n"))
+    };
+    for (arguments, message) in [
+        (["user", "add", "zhang", "张三"].as_slice(), "an act of IT"),
+        (&["user", "add", "zhang", "张三"], "an act of IT failed"),
+        (&["device", "code", "nobody"], "an act of IT failed"),
+        (&["parameter", "set", "visit_interval_days", "60"], "an act of IT"),
+    ] {
+        let lines = log(arguments);
+        let line =
+            lines.iter().find(|line| line["message"] == message).unwrap_or_else(|| panic!("{arguments:?} {lines:?}"));
+        assert_eq!(line["act"], arguments[..2].join(" "));
+        assert!(!format!("{lines:?}").contains("zhang") && !format!("{lines:?}").contains("张三"), "{lines:?}");
+    }
+    assert!(log(&["parameter", "list"]).is_empty(), "what changes nothing is not told");
 }

@@ -25,6 +25,8 @@ mod imports;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod pulls;
 #[cfg(test)]
 mod pushes;

@@ -170,6 +170,40 @@ async fn no_log_line_error_or_audit_row_holds_what_was_sent() {
     assert!(log.contains("a row of record is damaged"), "the log is kept");
     assert!(log.contains("the store of files refuses while reading a file"), "and the store's step");
     assert_quiet("the log", &log);
+    assert_quiet("the metrics", &gridpass_server::metrics::scrape(&server.app).unwrap());
+    // One line for each request, of any test of this process: words, numbers, and the end of the phone's id.
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let lines: Vec<_> = lines
+        .filter(|line| line["fields"]["message"] == "answered" || line["fields"]["message"] == "refused")
+        .collect();
+    let phone = phone.device.id.to_string().split_off(24);
+    for (route, status, code, phone) in [
+        ("/sync/v1/push", "200", None, Some(phone.as_str())),
+        ("/sync/v1/push", "400", Some("signature"), Some(phone.as_str())),
+        ("/sync/v1/pull", "401", Some("token"), None),
+        ("/sync/v1/uploads", "201", None, Some(phone.as_str())),
+        ("other", "404", Some("not_found"), None),
+    ] {
+        let same = |line: &&serde_json::Value| {
+            let field = |name: &str| line["fields"][name].as_str();
+            (field("route"), field("status"), field("code"), field("phone")) == (Some(route), Some(status), code, phone)
+        };
+        assert!(lines.iter().find(same).is_some_and(|line| line["fields"]["ms"].is_u64()), "{route} {status}");
+    }
+    for line in &lines {
+        for (name, value) in line["fields"].as_object().unwrap() {
+            let (known, text) = (gridpass_server::metrics::ROUTES, value.as_str().unwrap_or_default());
+            let good = match name.as_str() {
+                "message" | "status" | "code" => true,
+                "route" => text == "other" || known.contains(&text),
+                "request" => text.len() == 16,
+                "phone" => text.len() == 8,
+                "ms" | "bytes_in" | "bytes_out" => value.is_u64(),
+                _ => false,
+            };
+            assert!(good, "{name} {value}");
+        }
+    }
     let mut rows = connection.prepare("SELECT action || ' ' || detail FROM audit").unwrap();
     let rows: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
     assert!(

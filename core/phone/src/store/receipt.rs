@@ -1,7 +1,7 @@
 //! The server's signed word for what it stored.
 
 use gridpass_core::id::{ChangeHash, IntentId, RecordId};
-use gridpass_core::wire::{self, ReceiptSheet};
+use gridpass_core::wire::{self, ReceiptSheet, ReceiptedSave};
 use rusqlite::Connection;
 
 use super::Result;
@@ -59,6 +59,14 @@ pub fn of_record(db: &Connection, record: RecordId) -> Result<Vec<Signed>> {
             position: row.get::<_, u32>(3)? as usize,
         })
     })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The saves behind the changes that have receipts.
+pub fn saves(db: &Connection) -> Result<Vec<ReceiptedSave>> {
+    let mut statement = db.prepare_cached("SELECT record, hash, intent FROM receipt WHERE intent IS NOT NULL")?;
+    let rows = statement
+        .query_map([], |row| Ok(ReceiptedSave { record: id(row, 0)?, hash: id(row, 1)?, intent: id(row, 2)? }))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -61,6 +61,12 @@ pub(super) fn durable(connection: &Connection, now_ms: i64, heads: &BTreeMap<Buc
             params![bucket.to_bytes(), head.cast_signed()],
         )?;
     }
+    execute(
+        connection,
+        "noting a backup",
+        "INSERT INTO meta (key, value) VALUES ('last_backup', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        [now_ms],
+    )?;
     let audited = Audit { action: "backed_up", detail: "{}".into(), ..Audit::default() };
     audit(connection, now_ms, &audited)
 }

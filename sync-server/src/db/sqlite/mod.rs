@@ -1,5 +1,6 @@
 //! SQLite: the default database. One writer thread with group commit, readers that never wait for it.
 
+mod census;
 mod commit;
 mod copy;
 mod files;
@@ -13,7 +14,9 @@ mod readers;
 mod rebuild;
 mod share;
 mod stored;
+mod trace;
 mod verify;
+mod verify_log;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -27,13 +30,14 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, ErrorCode, Row, Transaction};
 
 use super::{
-    AssignmentRow, BucketRead, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef, Manifest,
-    NewPack, Principal, PushFacts, Rebuilt, UnitRow,
+    AssignmentRow, BucketRead, Census, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef,
+    Manifest, NewPack, Principal, PushFacts, Rebuilt, UnitRow,
 };
 use crate::log::{Audit, Commit, Outcome};
 use commit::execute;
 pub use copy::{beside, is_open, mark_as_copy, verify_copy};
 use readers::Readers;
+pub use writer::Work;
 use writer::Writer;
 
 /// The database's file in the data folder.
@@ -121,6 +125,11 @@ impl Sqlite {
     /// The newest time that was ever recorded, in milliseconds since 1970; the server's clock never goes behind it.
     pub fn last_time(&self) -> Result<i64, DbError> {
         self.read("reading the last time", |tx| Ok(meta(tx, "last_time")?.unwrap_or(0)))
+    }
+
+    /// What the writer has done and has to do.
+    pub fn work(&self) -> &Work {
+        &self.writer.done
     }
 
     /// Runs a read in one transaction, so that all of it sees the same moment.
@@ -404,6 +413,16 @@ impl Database for Sqlite {
         self.read("verifying", |tx| verify::verify(tx, found))
     }
 
+    fn verify_buckets(
+        &self,
+        _: &Principal,
+        _: i64,
+        buckets: &[Bucket],
+        found: &mut dyn FnMut(Fault),
+    ) -> Result<u64, DbError> {
+        self.read("verifying", |tx| verify::verify_buckets(tx, buckets, found))
+    }
+
     fn rebuild(&self, now_ms: i64, found: &mut dyn FnMut(Fault)) -> Result<Rebuilt, DbError> {
         const STEP: &str = "rebuilding";
         let mut done = Rebuilt::default();
@@ -423,8 +442,12 @@ impl Database for Sqlite {
         Ok(done)
     }
 
+    fn census(&self, _: &Principal, now_ms: i64) -> Result<Census, DbError> {
+        self.read("counting", |tx| census::census(tx, now_ms))
+    }
+
     fn trace(&self, _: &Principal, _: i64, record: RecordId) -> Result<Vec<serde_json::Value>, DbError> {
-        self.read("tracing", |tx| verify::trace(tx, record))
+        self.read("tracing", |tx| trace::trace(tx, record))
     }
 }
 

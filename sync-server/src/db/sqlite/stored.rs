@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gridpass_core::id::{ActorId, RecordId};
 use gridpass_core::wire::Role;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{DbError, named, rows};
 
@@ -29,17 +29,25 @@ pub(super) fn records_after(
         "reading records",
         "SELECT id, generation, fmt, heads, shown, checksum FROM record WHERE id > ?1 ORDER BY id LIMIT ?2",
         params![after.0, i64::try_from(limit).unwrap_or(i64::MAX)],
-        |row| {
-            Ok(StoredRecord {
-                id: named(row, "id")?,
-                generation: row.get("generation")?,
-                fmt: row.get("fmt")?,
-                heads: row.get("heads")?,
-                shown: row.get("shown")?,
-                checksum: row.get("checksum")?,
-            })
-        },
+        stored,
     )
+}
+
+/// One record, if its row is there.
+pub(super) fn record_at(connection: &Connection, id: RecordId) -> Result<Option<StoredRecord>, DbError> {
+    const SQL: &str = "SELECT id, generation, fmt, heads, shown, checksum FROM record WHERE id = ?1";
+    Ok(rows(connection, "reading a record", SQL, [id.0], stored)?.pop())
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<StoredRecord> {
+    Ok(StoredRecord {
+        id: named(row, "id")?,
+        generation: row.get("generation")?,
+        fmt: row.get("fmt")?,
+        heads: row.get("heads")?,
+        shown: row.get("shown")?,
+        checksum: row.get("checksum")?,
+    })
 }
 
 /// The office's actors of all epochs.

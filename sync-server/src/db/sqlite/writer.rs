@@ -6,10 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::Connection;
 
 use super::{DbError, backend};
+use crate::metrics::seconds;
 
 /// The most jobs that share one commit.
 const GROUP: usize = 256;
@@ -27,7 +32,19 @@ struct Job {
     run: Run,
 }
 
+/// What the writer has done and has to do.
+#[derive(Clone)]
+pub struct Work {
+    /// How long groups of jobs took, with their commit.
+    pub seconds: Histogram,
+    /// Jobs that were committed or refused.
+    pub jobs: Counter,
+    /// Jobs that wait.
+    pub waiting: Gauge,
+}
+
 pub(super) struct Writer {
+    pub(super) done: Work,
     jobs: Mutex<Option<SyncSender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -36,11 +53,13 @@ impl Writer {
     pub(super) fn start(connection: Connection, marker: PathBuf, epoch: u64) -> Result<Self, DbError> {
         let (sender, receiver) = sync_channel(1024);
         write_marker(&marker, epoch, sum_of_heads(&connection)?);
+        let done = Work { seconds: seconds(), jobs: Counter::default(), waiting: Gauge::default() };
+        let counted = done.clone();
         let thread = std::thread::Builder::new()
             .name("writer".into())
-            .spawn(move || work(&connection, &receiver, &marker, epoch))
+            .spawn(move || work(&connection, &receiver, &marker, epoch, &counted))
             .map_err(|error| DbError::Backend { step: "starting the writer", cause: error.to_string() })?;
-        Ok(Self { jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { done, jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
 
     /// Runs a job in a savepoint of the next commit and returns when that commit is on disk.
@@ -89,6 +108,7 @@ impl Writer {
             })
         });
         let sender = self.jobs.lock().ok().and_then(|jobs| jobs.clone()).ok_or_else(|| stopped(step))?;
+        self.done.waiting.inc();
         sender.send(Job { now_ms, work, run }).map_err(|_| stopped(step))?;
         Ok(answered)
     }
@@ -108,9 +128,12 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: &Connection, jobs: &Receiver<Job>, marker: &Path, epoch: u64) {
+fn work(connection: &Connection, jobs: &Receiver<Job>, marker: &Path, epoch: u64, done: &Work) {
     while let Ok(first) = jobs.recv() {
+        let began = Instant::now();
         let group = group(first, jobs);
+        let count = group.len() as u64;
+        done.waiting.dec_by(count.cast_signed());
         let latest = group.iter().map(|job| job.now_ms).max().unwrap_or(0);
         let mut state = connection.execute_batch("BEGIN IMMEDIATE").map_err(backend("beginning"));
         let mut replies: Vec<Reply> = Vec::with_capacity(group.len());
@@ -126,6 +149,8 @@ fn work(connection: &Connection, jobs: &Receiver<Job>, marker: &Path, epoch: u64
             tracing::error!(error = %error, "a commit failed; nothing of its group was written");
             let _ = connection.execute_batch("ROLLBACK");
         }
+        done.seconds.observe(began.elapsed().as_secs_f64());
+        done.jobs.inc_by(count);
         replies.into_iter().for_each(|reply| reply(committed.as_ref().err()));
     }
 }

@@ -193,6 +193,9 @@ enum Command {
         /// Check the server's signature under every receipt on the phone; needs no network.
         #[arg(long)]
         verify: bool,
+        /// Write all receipts to a file that is not there yet, for `gridpass-server verify --receipts`.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "verify"])]
+        export: Option<PathBuf>,
     },
     /// Cursors, checksums, counts.
     State,
@@ -368,6 +371,12 @@ async fn run(cli: Cli) -> Result<Json, ApiError> {
         Command::Discard { item } => {
             phone.discard(item)?;
             Ok(json!({ "discarded": item.to_string() }))
+        }
+        Command::Receipts { export: Some(file), .. } => {
+            let bytes = phone.receipt_file()?;
+            let failed = |_| ApiError::Storage { step: "write the receipts to a new file".into(), damaged: false };
+            std::fs::File::create_new(&file).and_then(|mut to| to.write_all(&bytes)).map_err(failed)?;
+            Ok(json!({ "file": file, "receipts": phone.verify_receipts()?.valid }))
         }
         Command::Receipts { verify: true, .. } | Command::Receipts { record: None, .. } => {
             let check = phone.verify_receipts()?;

@@ -1,0 +1,152 @@
+//! Whether logs, their buckets and the audit are whole and in order.
+
+use gridpass_core::bucket::Bucket;
+use gridpass_core::wire::RowKind;
+use rusqlite::Connection;
+
+use super::log_end::link;
+use super::stored::sum_of_records;
+use super::{DbError, backend, named, named_or_null, rows};
+use crate::db::Fault;
+
+struct Held {
+    number: u32,
+    name: Bucket,
+    head: i64,
+    checksum: i64,
+    chain: i64,
+    floor: i64,
+}
+
+impl Held {
+    fn fault(&self, what: &str) -> Fault {
+        Fault { table: "bucket", row: self.name.to_string(), what: what.to_owned() }
+    }
+
+    fn row_fault(&self, log_seq: impl std::fmt::Display, what: &str) -> Fault {
+        Fault { table: "log", row: format!("{} {log_seq}", self.name), what: what.to_owned() }
+    }
+}
+
+/// Verifies the logs of these buckets, of all without them; returns how many rows were looked at.
+pub(super) fn verify_logs(
+    connection: &Connection,
+    only: Option<&[u32]>,
+    found: &mut dyn FnMut(Fault),
+) -> Result<u64, DbError> {
+    let mut buckets = rows(
+        connection,
+        "reading buckets",
+        "SELECT number, name, head, checksum, chain, floor FROM bucket ORDER BY number",
+        [],
+        |row| {
+            Ok(Held {
+                number: row.get("number")?,
+                name: named(row, "name")?,
+                head: row.get("head")?,
+                checksum: row.get("checksum")?,
+                chain: row.get("chain")?,
+                floor: row.get("floor")?,
+            })
+        },
+    )?;
+    buckets.retain(|bucket| only.is_none_or(|only| only.contains(&bucket.number)));
+    buckets.iter().try_fold(0, |count, bucket| Ok(count + verify_log(connection, bucket, found)?))
+}
+
+fn verify_log(connection: &Connection, bucket: &Held, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
+    const STEP: &str = "reading a log";
+    let sum = sum_of_records(connection, bucket.number)?;
+    if sum != bucket.checksum {
+        found(bucket.fault("the checksum is not that of its records"));
+    }
+    let mut count = 0;
+    let (mut expected, mut chain, mut broken) = (bucket.floor + 1, 0, false);
+    let mut last_sum = bucket.checksum;
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT l.log_seq, l.record, l.generation, l.kind, coalesce(l.change_hash, c.hash) AS change_hash,
+             l.checksum_after, l.chain FROM log l
+             LEFT JOIN change c ON c.record = l.record AND c.generation = l.generation AND c.writer = l.writer
+             AND c.actor_seq = l.actor_seq WHERE l.bucket = ?1 ORDER BY l.log_seq",
+        )
+        .map_err(backend(STEP))?;
+    let mut log = statement.query([bucket.number]).map_err(backend(STEP))?;
+    while let Some(row) = log.next().map_err(backend(STEP))? {
+        let read = (|| {
+            Ok::<_, rusqlite::Error>((
+                row.get::<_, i64>("log_seq")?,
+                named(row, "record")?,
+                row.get("generation")?,
+                RowKind(row.get("kind")?),
+                named_or_null(row, "change_hash")?,
+                row.get::<_, i64>("checksum_after")?,
+                row.get::<_, i64>("chain")?,
+            ))
+        })();
+        count += 1;
+        let Ok((log_seq, record, generation, kind, hash, after, stored)) = read else {
+            found(bucket.fault("a log row cannot be read"));
+            continue;
+        };
+        if log_seq != expected {
+            found(match log_seq - 1 {
+                last if last == expected => bucket.row_fault(expected, "the row is missing"),
+                last => bucket.row_fault(format!("{expected} to {last}"), "the rows are missing"),
+            });
+        }
+        // The running hash starts anew after missing rows, and where what lies below the floor was deleted.
+        let starts = log_seq != expected || (log_seq == bucket.floor + 1 && bucket.floor > 0);
+        if !starts && !broken && link(chain, record, generation, kind, hash) != stored {
+            found(match (kind, hash) {
+                (RowKind::CHANGE, None) => bucket.row_fault(log_seq, "its change is missing"),
+                _ => bucket.row_fault(log_seq, "it, or the order up to it, was altered"),
+            });
+            broken = true; // later rows follow from this one
+        }
+        (expected, chain, last_sum) = (log_seq + 1, stored, after);
+    }
+    if expected != bucket.head + 1 {
+        found(bucket.fault("the head is not the last row"));
+    } else if chain != bucket.chain {
+        found(bucket.fault("the last row is not the one that was written last"));
+    } else if last_sum != bucket.checksum && sum == bucket.checksum {
+        found(bucket.fault("the checksum is not that of its last row"));
+    }
+    Ok(count)
+}
+
+/// Verifies that no row of the audit is missing: each gets the number after the last one.
+pub(super) fn verify_audit(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
+    const STEP: &str = "reading the audit";
+    let fault = |row: String, what: &str| Fault { table: "audit", row, what: what.to_owned() };
+    let gaps = rows(
+        connection,
+        STEP,
+        "SELECT coalesce((SELECT max(b.seq) FROM audit b WHERE b.seq < a.seq), 0) + 1, a.seq - 1 FROM audit a
+         WHERE a.seq > 1 AND NOT EXISTS (SELECT 1 FROM audit b WHERE b.seq = a.seq - 1)",
+        [],
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+    )?;
+    for (first, last) in gaps {
+        found(match first == last {
+            true => fault(first.to_string(), "the row is missing"),
+            false => fault(format!("{first} to {last}"), "the rows are missing"),
+        });
+    }
+    let (count, end): (i64, i64) = connection
+        .query_row("SELECT count(*), coalesce(max(seq), 0) FROM audit", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(backend(STEP))?;
+    // A change by a phone and its audit row are one commit, so the newest one tells whether the end is there.
+    let ended = connection
+        .query_row(
+            "SELECT EXISTS (SELECT 1 FROM change WHERE role = 1 AND number > (SELECT coalesce(max(change), 0) FROM audit))",
+            [],
+            |row| row.get::<_, bool>(0),
+        )
+        .map_err(backend(STEP))?;
+    if ended {
+        found(fault(format!("after {end}"), "rows are missing: a newer change has none"));
+    }
+    Ok(count.cast_unsigned())
+}
