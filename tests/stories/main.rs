@@ -13,6 +13,8 @@ mod duplicates;
 #[cfg(test)]
 mod forms;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod lines;
 #[cfg(test)]
 mod one_edit;

@@ -11,3 +11,4 @@ pub(crate) use say;
 
 pub mod backup;
 pub mod catalog;
+pub mod import;

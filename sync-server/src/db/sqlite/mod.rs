@@ -3,6 +3,7 @@
 mod commit;
 mod copy;
 mod files;
+mod imports;
 mod log_end;
 mod migrations;
 mod names;
@@ -20,16 +21,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::{ActorId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
+use gridpass_core::id::{ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
 use gridpass_core::wire::{BucketCursor, Cursor, Nonce, Role, Touched};
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction};
 
 use super::{
-    AssignmentRow, BucketRead, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef, Manifest,
-    NewPack, Principal, PushFacts, Rebuilt, UnitRow,
+    AssignmentRow, BucketRead, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ImportedChange, ItemRef,
+    Manifest, NewPack, Principal, PushFacts, Rebuilt, RecordFacts, UnitRow,
 };
+use crate::import::batch::Batch;
 use crate::log::{Audit, Commit, Outcome};
 use commit::execute;
 pub use copy::{beside, is_open, mark_as_copy, verify_copy};
@@ -241,6 +243,40 @@ impl Database for Sqlite {
 
     fn push_facts(&self, _: &Principal, _: i64, items: &[ItemRef], most_bytes: usize) -> Result<PushFacts, DbError> {
         self.read("looking up a push", |tx| push::facts(tx, items, most_bytes))
+    }
+
+    fn record_facts(
+        &self,
+        _: &Principal,
+        _: i64,
+        records: &[RecordId],
+    ) -> Result<BTreeMap<RecordId, RecordFacts>, DbError> {
+        self.read("looking up records", |tx| push::all_facts(tx, records))
+    }
+
+    fn import_batches(&self, _: &Principal, _: i64) -> Result<Vec<Batch>, DbError> {
+        self.read("listing imports", |tx| imports::batches(tx))
+    }
+
+    fn import_changes(
+        &self,
+        _: &Principal,
+        _: i64,
+        batch: BatchId,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<ImportedChange>, DbError> {
+        self.read("reading an import", |tx| imports::changes(tx, batch, before, limit))
+    }
+
+    fn import_hashes(
+        &self,
+        _: &Principal,
+        _: i64,
+        batch: BatchId,
+        record: RecordId,
+    ) -> Result<Vec<ChangeHash>, DbError> {
+        self.read("reading an import", |tx| imports::hashes(tx, batch, record))
     }
 
     fn homes(&self, _: &Principal, _: i64, records: &[RecordId]) -> Result<BTreeMap<RecordId, Bucket>, DbError> {

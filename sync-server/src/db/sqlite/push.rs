@@ -28,6 +28,21 @@ pub(super) fn facts(connection: &Connection, items: &[ItemRef], most_bytes: usiz
     Ok(facts)
 }
 
+/// Of those of the records that exist.
+pub(super) fn all_facts(
+    connection: &Connection,
+    records: &[RecordId],
+) -> Result<BTreeMap<RecordId, RecordFacts>, DbError> {
+    let mut found = BTreeMap::new();
+    for record in records {
+        let facts = record_facts(connection, *record)?;
+        if facts.row.is_some() {
+            found.insert(*record, facts);
+        }
+    }
+    Ok(found)
+}
+
 /// By hash among changes and quarantine, then by intent among changes.
 fn known(connection: &Connection, item: &ItemRef) -> Result<Known, DbError> {
     const STEP: &str = "looking for a change";
