@@ -34,6 +34,7 @@ pub fn text(cell: &Cell) -> Result<String, &'static str> {
         Cell::Error => Err("cell_error"),
         Cell::NoValue => Err("formula_without_value"),
         Cell::Unsplit => Err("not_split"),
+        Cell::Garbled => Err("garbled"),
     }
 }
 

@@ -7,6 +7,7 @@
 //! | file | subject |
 //! |---|---|
 //! | [`mapping`] | the mapping file and whether the catalog agrees with it |
+//! | `inspect` | what a file really is, within bounds, before anything unpacks it |
 //! | [`source`] | rows of workbooks and CSV files, one at a time |
 //! | `merged`, `split` | what merged cells cover; building, unit and room out of one column |
 //! | [`convert`], [`day`] | cells to values, by the type of the field |
@@ -23,6 +24,7 @@ pub mod batch;
 pub mod convert;
 pub mod day;
 pub mod errors;
+mod inspect;
 pub mod mapping;
 mod merged;
 pub mod propose;
@@ -169,6 +171,9 @@ pub fn run_watched(
     let tables = || mapping.tables.iter().filter(|table| wanted(&table.sheet));
     if !tables().any(|table| sources.iter().any(|source| source.has(&table.sheet))) {
         return Err(ImportError::NoSheet);
+    }
+    for source in sources.iter().filter(|source| source.macros) {
+        watch.tell(&Problem::of_file(source, "macros_ignored"));
     }
     let mut writer = Writer::new(app, catalog, options.dry_run);
     if !options.dry_run {

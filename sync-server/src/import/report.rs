@@ -6,6 +6,8 @@ use std::fmt;
 use gridpass_core::catalog::{Shape, Text};
 use gridpass_core::id::BatchId;
 
+use super::source::Source;
+
 /// Something to say about a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -28,6 +30,20 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Something to say about a whole file.
+    pub(super) fn of_file(source: &Source, code: &str) -> Self {
+        Self {
+            file: source.name.clone(),
+            sheet: String::new(),
+            row: 0,
+            column: String::new(),
+            shape: None,
+            code: code.to_owned(),
+            text: text(code),
+            refused: false,
+        }
+    }
+
     /// Whether it tells of something that was put right.
     pub fn repaired(&self) -> bool {
         self.code.starts_with("repaired_")
@@ -78,6 +94,13 @@ pub(super) fn text(code: &str) -> Text {
             "公式没有保存计算结果,请用表格软件打开并重新保存",
             "The workbook holds a formula without its value; open it in a spreadsheet program and save it again",
         ),
+        "garbled" => (
+            "文字编码有误,读不出来;请用表格软件打开,另存为“CSV UTF-8”",
+            "Not text in the file's encoding; open it and save it as “CSV UTF-8”",
+        ),
+        "macros_ignored" => {
+            ("文件带有宏,只读数据,不运行宏", "The file holds macros; its data are read, no macro is run")
+        }
         "not_split" => (
             "看不出楼栋、单元和户室,请写成 3-2-301 或 3号楼2单元301",
             "Not building, unit and room; write 3-2-301 or 3号楼2单元301",

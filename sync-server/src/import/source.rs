@@ -10,6 +10,7 @@ use calamine::{DataRef, Reader, Xlsx, XlsxError};
 use gridpass_core::codes::Date;
 use gridpass_core::codes::text::compact;
 
+use super::inspect::{Kind, Unfit, inspect};
 use super::merged::Merged;
 
 /// As many columns as a workbook may have.
@@ -33,6 +34,8 @@ pub enum Cell {
     Error,
     /// A formula whose value the workbook does not hold.
     NoValue,
+    /// Bytes that are no text in the encoding of the file.
+    Garbled,
     /// A text that should hold building, unit and room and does not.
     Unsplit,
 }
@@ -132,6 +135,8 @@ pub struct Source {
     pub name: String,
     /// The hash of its bytes.
     pub hash: [u8; 32],
+    /// Whether it holds macros. Nobody runs them.
+    pub macros: bool,
     path: PathBuf,
     form: Form,
 }
@@ -153,6 +158,16 @@ pub enum SourceError {
         /// Why.
         cause: std::io::Error,
     },
+    /// The file is not what it should be.
+    #[error("{file}: {what}; {remedy}")]
+    Unfit {
+        /// Its name.
+        file: String,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// The workbook.
     #[error("{file}: is no workbook that can be read ({cause}); open it and save it as .xlsx or .csv")]
     Workbook {
@@ -172,19 +187,24 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// Looks at a file: its hash, its sheets, its encoding. `.csv` is a CSV file, everything else a workbook.
+    /// Looks at a file: what it really is, within which bounds, its hash, its sheets, its encoding. `.csv` is a CSV file,
+    /// everything else a workbook; a file that is not what its name says is refused.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
         let name = text(path.file_name());
         let failed = |cause| SourceError::File { file: name.clone(), cause };
+        let kind = inspect(path).map_err(failed)?;
+        let kind = kind.map_err(|Unfit { what, remedy }| SourceError::Unfit { file: name.clone(), what, remedy })?;
         let (hash, utf8, lines) = look(File::open(path).map_err(failed)?).map_err(failed)?;
-        let form = if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
-            let encoding = if utf8 { encoding_rs::UTF_8 } else { encoding_rs::GB18030 };
-            Form::Csv { sheet: text(path.file_stem()), encoding, lines }
-        } else {
-            Form::Workbook { sheets: workbook(&name, path)?.sheet_names() }
+        let form = match kind {
+            Kind::Csv => {
+                let encoding = if utf8 { encoding_rs::UTF_8 } else { encoding_rs::GB18030 };
+                Form::Csv { sheet: text(path.file_stem()), encoding, lines }
+            }
+            Kind::Workbook { .. } => Form::Workbook { sheets: workbook(&name, path)?.sheet_names() },
         };
-        Ok(Self { name, hash, path: path.to_owned(), form })
+        let macros = kind == Kind::Workbook { macros: true };
+        Ok(Self { name, hash, macros, path: path.to_owned(), form })
     }
 
     /// Whether the file has the sheet.
@@ -323,8 +343,7 @@ impl Source {
         let mut line = 0;
         while reader.read_byte_record(&mut record).map_err(|_| SourceError::Csv { file: self.name.clone(), line })? {
             line = record.position().map_or(line, csv::Position::line);
-            let cells: Vec<Cell> =
-                record.iter().map(|bytes| typed(&encoding.decode_with_bom_removal(bytes).0)).collect();
+            let cells: Vec<Cell> = record.iter().map(|bytes| decoded(encoding, bytes)).collect();
             if cells.iter().any(|cell| *cell != Cell::Empty) {
                 take(u32::try_from(line).unwrap_or(u32::MAX), cells, 0)?;
             }
@@ -365,6 +384,13 @@ fn cell(value: &DataRef<'_>) -> Cell {
         DataRef::DurationIso(text) => typed(text),
         DataRef::Error(_) => Cell::Error,
         DataRef::Empty => Cell::Empty,
+    }
+}
+
+fn decoded(encoding: &'static encoding_rs::Encoding, bytes: &[u8]) -> Cell {
+    match encoding.decode_with_bom_removal(bytes) {
+        (_, true) => Cell::Garbled,
+        (text, false) => typed(&text),
     }
 }
 

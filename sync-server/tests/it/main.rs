@@ -23,6 +23,8 @@ mod http;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
+mod imports_bad;
+#[cfg(test)]
 mod imports_errors;
 #[cfg(test)]
 mod imports_killed;
