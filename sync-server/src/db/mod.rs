@@ -352,8 +352,11 @@ pub trait Database: FileRows + Send + Sync {
         most_bytes: usize,
     ) -> Result<PushFacts, DbError>;
 
-    /// What is stored of those of the records that exist.
-    fn record_facts(
+    /// Makes ready for very many rows, or for ordinary work again; `commit` stays as safe as it is.
+    fn bulk(&self, many: bool) -> Result<(), DbError>;
+
+    /// Row and changes of those of the records that exist; nothing of the quarantine, the log and the inbox.
+    fn standing(
         &self,
         principal: &Principal,
         now_ms: i64,

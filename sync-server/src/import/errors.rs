@@ -78,9 +78,8 @@ impl ErrorBook {
         };
         let shape = shape.as_ref().map(ToString::to_string).unwrap_or_default();
         let order = format!("请处理“{file}”工作表“{sheet}”第 {row} 行“{column}”:{}", text.zh);
-        let cells =
-            [file, sheet, "", column, &shape, result, &text.zh, &text.en, &order, code].map(|text| harmless(text));
-        if self.row % MOST == 0 {
+        let cells = [file, sheet, "", column, &shape, result, &text.zh, &text.en, &order, code].map(harmless);
+        if self.row.is_multiple_of(MOST) {
             let sheet = self.book.add_worksheet_with_constant_memory()?;
             sheet.set_freeze_panes(1, 0)?;
             let bold = Format::new().set_bold();

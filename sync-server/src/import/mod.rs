@@ -46,6 +46,7 @@ pub use report::{Counts, Problem, Summary};
 pub use source::{Source, SourceError};
 
 use gridpass_core::catalog::Collection;
+use gridpass_core::id::GridId;
 
 use crate::app::App;
 use crate::db::{DbError, Principal};
@@ -72,6 +73,12 @@ pub struct Options {
     pub grid: Option<String>,
     /// Look at everything, write nothing.
     pub dry_run: bool,
+}
+
+impl Options {
+    fn wants(&self, sheet: &str) -> bool {
+        self.sheet.as_deref().is_none_or(|only| only == sheet)
+    }
 }
 
 /// Who looks on while an import runs.
@@ -167,21 +174,43 @@ pub fn run_watched(
         None => None,
     };
     let sources: Vec<Source> = files.iter().map(|path| Source::open(path)).collect::<Result<_, _>>()?;
-    let wanted = |sheet: &str| options.sheet.as_deref().is_none_or(|only| only == sheet);
-    let tables = || mapping.tables.iter().filter(|table| wanted(&table.sheet));
-    if !tables().any(|table| sources.iter().any(|source| source.has(&table.sheet))) {
+    let mut tables = mapping.tables.iter().filter(|table| options.wants(&table.sheet));
+    if !tables.any(|table| sources.iter().any(|source| source.has(&table.sheet))) {
         return Err(ImportError::NoSheet);
     }
     for source in sources.iter().filter(|source| source.macros) {
         watch.tell(&Problem::of_file(source, "macros_ignored"));
     }
     let mut writer = Writer::new(app, catalog, options.dry_run);
-    if !options.dry_run {
-        writer.summary.batch = Some(batch::begin(app, mapping, options, &sources)?);
+    if options.dry_run {
+        return tables_in_order(&mut writer, mapping, options, &sources, fixed_grid, watch).map(|()| writer.summary);
     }
+    let id = batch::begin(app, mapping, options, &sources)?;
+    writer.summary.batch = Some(id);
+    app.db.bulk(true)?;
+    let taken = tables_in_order(&mut writer, mapping, options, &sources, fixed_grid, watch);
+    let ordinary = app.db.bulk(false);
+    taken?;
+    ordinary?;
+    if !writer.summary.stopped {
+        batch::end(app, id)?;
+    }
+    Ok(writer.summary)
+}
+
+/// Reads and writes table by table, in each file by file; ends early where it is stopped.
+fn tables_in_order(
+    writer: &mut Writer<'_>,
+    mapping: &Mapping,
+    options: &Options,
+    sources: &[Source],
+    fixed_grid: Option<GridId>,
+    watch: &mut dyn Watch,
+) -> Result<(), ImportError> {
+    let (app, catalog) = (writer.app, writer.catalog);
     let keys = Keys::new(mapping, catalog, options.space.as_deref().unwrap_or(&mapping.space));
     let mut done = 0;
-    for table in tables() {
+    for table in mapping.tables.iter().filter(|table| options.wants(&table.sheet)) {
         let Some(collection) = catalog.collection(&table.collection) else { continue };
         let mut seen = BTreeSet::new();
         for source in sources.iter().filter(|source| source.has(&table.sheet)) {
@@ -201,7 +230,7 @@ pub fn run_watched(
                     }
                 }
                 if batch.len() >= BATCH {
-                    part.write(&mut writer, std::mem::take(&mut batch), watch)?;
+                    part.write(writer, std::mem::take(&mut batch), watch)?;
                 }
                 if done % BATCH as u64 == 0 && !watch.go_on(&part.progress(row.number, done)) {
                     return Err(Halt::Stopped);
@@ -214,17 +243,14 @@ pub fn run_watched(
                 Ok(()) => {}
             }
             // What was read is written, also where it was stopped: the counts are those of what was dealt with.
-            part.write(&mut writer, batch, watch)?;
+            part.write(writer, batch, watch)?;
             if writer.summary.stopped || !watch.go_on(&part.progress(read_to, done)) {
                 writer.summary.stopped = true;
-                return Ok(writer.summary);
+                return Ok(());
             }
         }
     }
-    if let Some(id) = writer.summary.batch {
-        batch::end(app, id)?;
-    }
-    Ok(writer.summary)
+    Ok(())
 }
 
 /// One sheet of one file as records of one collection.

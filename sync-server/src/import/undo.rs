@@ -13,7 +13,7 @@ use gridpass_core::id::{BatchId, ChangeHash, IntentId, RecordId};
 use gridpass_core::record::{Built, Document, Live, same};
 use gridpass_core::wire::IntentKind;
 
-use super::write::{Composed, compose, is_undo, look_up};
+use super::write::{Composed, compose, is_undo};
 use super::{BATCH, ImportError, TRIES};
 use crate::app::App;
 use crate::db::{Principal, RecordFacts};
@@ -104,7 +104,7 @@ fn attempt_undo(
 ) -> Result<Vec<RecordId>, ImportError> {
     let now_ms = app.now_ms();
     let office = app.office(now_ms, &app.catalogs());
-    let mut facts = look_up(app, now_ms, records)?;
+    let mut facts = app.db.standing(&Principal::SERVER, now_ms, records)?;
     let (mut commits, mut written) = (Vec::new(), Vec::new());
     for record in records {
         let Some(facts) = facts.remove(record).filter(|facts| facts.row.is_some()) else { continue };

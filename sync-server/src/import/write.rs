@@ -26,8 +26,8 @@ const END: &str = "end/date";
 
 /// Writes batches and counts.
 pub struct Writer<'a> {
-    app: &'a App,
-    catalog: &'a Catalog,
+    pub(super) app: &'a App,
+    pub(super) catalog: &'a Catalog,
     dry_run: bool,
     /// The records of this run with their grids: a dry run stores none of them.
     planned: BTreeMap<RecordId, GridId>,
@@ -140,7 +140,7 @@ impl<'a> Writer<'a> {
         let office = self.app.office(now_ms, &self.app.catalogs());
         let batch = self.summary.batch;
         let records: Vec<RecordId> = rows.iter().map(|(row, _)| row.record).collect();
-        let mut facts = look_up(self.app, now_ms, &records)?;
+        let mut facts = self.app.db.standing(&Principal::SERVER, now_ms, &records)?;
         let (mut commits, mut written) = (Vec::new(), Vec::new());
         for (row, grid) in rows {
             let facts = facts.remove(&row.record).unwrap_or_default();
@@ -343,15 +343,6 @@ fn is_office(facts: &RecordFacts, actor: &ActorId) -> bool {
 pub(super) fn is_undo(change: &ChangeMeta) -> bool {
     let author = &change.row.author;
     author.role == Role::CONSOLE && author.user.is_none() && change.intent_kind == IntentKind::END
-}
-
-/// What is stored of records.
-pub(super) fn look_up(
-    app: &App,
-    now_ms: i64,
-    records: &[RecordId],
-) -> Result<BTreeMap<RecordId, RecordFacts>, ImportError> {
-    Ok(app.db.record_facts(&Principal::SERVER, now_ms, records)?)
 }
 
 /// Tells what the rules say of the record with the puts; whether it may be written. What was wrong before does not stop it.

@@ -37,8 +37,11 @@ fn workbook(path: &Path) {
     book.save(path).unwrap();
 }
 
+/// A part of a workbook and what writes it.
+type Made<'a> = (&'a str, &'a dyn Fn(&mut dyn Write));
+
 /// A workbook with parts replaced or added.
-fn repacked(folder: &Path, name: &str, parts: &[(&str, &dyn Fn(&mut dyn Write))]) -> PathBuf {
+fn repacked(folder: &Path, name: &str, parts: &[Made<'_>]) -> PathBuf {
     let plain = folder.join("plain.xlsx");
     workbook(&plain);
     let mut from = ZipArchive::new(std::fs::File::open(plain).unwrap()).unwrap();

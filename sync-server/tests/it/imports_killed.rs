@@ -32,7 +32,7 @@ column = [{ from = "小区", to = "estate" }]
 fn files(folder: &Path) -> [PathBuf; 2] {
     let (mapping, sheet) = (folder.join("mapping.toml"), folder.join("地址.csv"));
     std::fs::write(&mapping, MAPPING).unwrap();
-    let name = |n: usize| if n % 10 == 0 { format!("小 区{n}") } else { format!("小区{n}") };
+    let name = |n: usize| if n.is_multiple_of(10) { format!("小 区{n}") } else { format!("小区{n}") };
     let rows: String = (0..ROWS).map(|n| format!("{n},370212001001001,{}\n", name(n))).collect();
     std::fs::write(&sheet, format!("编号,网格编码,小区\n{rows}")).unwrap();
     [mapping, sheet]

@@ -50,7 +50,7 @@ fn sheets_that_say_everything_need_no_edit() {
     }
     as_good(messy::organisations, &[]);
     // The directory's words are known to the proposal: one more row than the mapping that a person wrote.
-    let summary = take(messy::rooms, |office| proposed(office));
+    let summary = take(messy::rooms, proposed);
     let houses = summary.collections["house"];
     assert_eq!((houses.created, houses.refused), (6, 3), "a let without its landlord is refused by the catalog");
 }

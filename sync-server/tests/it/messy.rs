@@ -34,7 +34,12 @@ pub fn id(year: u16, month: u8, day: u8, sequence: u16) -> String {
 
 /// The number of the first generation that became this one.
 pub fn id15(number: &str) -> String {
-    format!("{}{}", &number[..6], &number[8..17])
+    number.chars().enumerate().filter(|(at, _)| !(6..8).contains(at) && *at < 17).map(|(_, c)| c).collect()
+}
+
+/// A number whose last character was not typed.
+fn cut(number: &str) -> String {
+    number.chars().take(17).collect()
 }
 
 pub fn wide(text: &str) -> String {
@@ -96,8 +101,8 @@ pub fn residents(folder: &Path) -> Office {
         person("", "", "", "孙某", t(id(1999, 9, 9, 8)), t("1999.9.9"), ""),
         person("5#楼", "1单元", "101", "周某", t(id(2001, 2, 3, 9)), t("2001.2"), "-"),
         person("5号楼", "1单元", "101", "周某", t(id(2001, 2, 3, 9)), t("2001.2"), "-"),
-        person("5号楼", "1单元", "102", "吴某", t(&zhang[..17]), t("1985.3"), ""),
-        person("5号楼", "1单元", "103", "郑某", t(&wang[..17]), t("1990.8"), ""),
+        person("5号楼", "1单元", "102", "吴某", t(cut(&zhang)), t("1985.3"), ""),
+        person("5号楼", "1单元", "103", "郑某", t(cut(&wang)), t("1990.8"), ""),
     ];
     let merges = [
         (0, 0, 0, 7, "某街道实有人口登记表（2026年）"),

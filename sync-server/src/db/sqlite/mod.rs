@@ -156,6 +156,12 @@ impl Sqlite {
     }
 }
 
+/// Kilobytes of pages that the writer holds, and pages after which the log is folded into the file.
+const ORDINARY: (i64, i64) = (2_000, 4_000);
+/// The same while very many rows come. Their names are spread over all pages, so that every batch touches thousands of
+/// them: held and folded rarely, a page is written once for many batches.
+const BULK: (i64, i64) = (96_000, 64_000);
+
 fn configure(connection: &Connection) -> Result<(), DbError> {
     connection
         .execute_batch(
@@ -245,13 +251,23 @@ impl Database for Sqlite {
         self.read("looking up a push", |tx| push::facts(tx, items, most_bytes))
     }
 
-    fn record_facts(
+    fn standing(
         &self,
         _: &Principal,
         _: i64,
         records: &[RecordId],
     ) -> Result<BTreeMap<RecordId, RecordFacts>, DbError> {
-        self.read("looking up records", |tx| push::all_facts(tx, records))
+        self.read("looking up records", |tx| push::standing(tx, records))
+    }
+
+    fn bulk(&self, many: bool) -> Result<(), DbError> {
+        const STEP: &str = "making ready for many rows";
+        let (cache_kb, checkpoint) = if many { BULK } else { ORDINARY };
+        self.writer.run(STEP, 0, move |connection| {
+            connection.pragma_update(None, "cache_size", -cache_kb).map_err(backend(STEP))?;
+            let set = connection.pragma_update_and_check(None, "wal_autocheckpoint", checkpoint, |_| Ok(()));
+            set.map_err(backend(STEP))
+        })
     }
 
     fn import_batches(&self, _: &Principal, _: i64) -> Result<Vec<Batch>, DbError> {

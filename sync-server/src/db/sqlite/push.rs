@@ -28,16 +28,16 @@ pub(super) fn facts(connection: &Connection, items: &[ItemRef], most_bytes: usiz
     Ok(facts)
 }
 
-/// Of those of the records that exist.
-pub(super) fn all_facts(
+/// Rows and changes of those of the records that exist, and nothing else of them.
+pub(super) fn standing(
     connection: &Connection,
     records: &[RecordId],
 ) -> Result<BTreeMap<RecordId, RecordFacts>, DbError> {
     let mut found = BTreeMap::new();
     for record in records {
-        let facts = record_facts(connection, *record)?;
-        if facts.row.is_some() {
-            found.insert(*record, facts);
+        if let Some(row) = record_row(connection, *record)? {
+            let changes = changes(connection, *record, row.generation)?;
+            found.insert(*record, RecordFacts { row: Some(row), changes, ..RecordFacts::default() });
         }
     }
     Ok(found)
