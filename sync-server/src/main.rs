@@ -15,7 +15,6 @@ use gridpass_server::clock::Clock;
 use gridpass_server::config::Config;
 use gridpass_server::db::{AssignmentRow, Principal};
 use gridpass_server::import::tree::tree;
-use gridpass_server::import::{self, Mapping};
 use gridpass_server::keys::random;
 use tracing_subscriber::EnvFilter;
 
@@ -47,26 +46,7 @@ enum Command {
     #[command(subcommand)]
     Device(DeviceCommand),
     /// Take in workbooks and CSV files: addresses, houses, people, organisations, lifts.
-    Import {
-        /// The mapping: which sheet is which collection, which column which field.
-        #[arg(long)]
-        mapping: PathBuf,
-        /// Only this sheet.
-        #[arg(long)]
-        sheet: Option<String>,
-        /// Look at everything and write nothing.
-        #[arg(long)]
-        dry_run: bool,
-        /// Whose numbers the keys of the sheets are: two offices that both count from 1 need two names.
-        #[arg(long)]
-        space: Option<String>,
-        /// The code of the grid of rows that name none.
-        #[arg(long)]
-        grid: Option<String>,
-        /// The files, in any order.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
+    Import(Box<cli::import::ImportArgs>),
     /// The collections, as files.
     #[command(subcommand)]
     Catalog(cli::catalog::CatalogCommand),
@@ -250,13 +230,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             let made = tree(&app, &file)?;
             say!("{} units and {} grids made", made.units, made.grids);
         }
-        Command::Import { mapping, sheet, dry_run, space, grid, files } => {
-            let mapping = Mapping::read(&mapping)?;
-            let options = import::Options { sheet, space, grid, dry_run };
-            let summary = import::run(&app, &mapping, &options, &files, &mut |problem| say!("{problem}"))?;
-            say!("{}", summary.to_string().trim_end());
-            return Ok(if summary.refused() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
+        Command::Import(args) => return cli::import::run(&app, *args),
         Command::Device(DeviceCommand::Code { login }) => {
             let user = user_of(&login)?;
             let code = gridpass_core::id::hex(&random::<10>()?);

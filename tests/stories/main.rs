@@ -17,6 +17,8 @@ mod duplicates;
 #[cfg(test)]
 mod forms;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod lines;
 #[cfg(test)]
 mod one_edit;

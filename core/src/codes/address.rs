@@ -85,12 +85,16 @@ pub fn place(typed: &str) -> Result<String, AddressError> {
     checked(compact(typed), MAX_PLACE, |c| c.is_alphanumeric() || c == '·')
 }
 
+/// The floor that a room's number tells: 3 for `301`, -1 for `负一层`; none for `东户`.
+pub fn floor(room: &str) -> Option<i32> {
+    floor_of(&regular_room(room))
+}
+
 /// A text by whose bytes rooms sort as their doors lie: -2层, -1层, 101, 102, 201, 1001. `floor` wins over the floor that
 /// the room's number tells; a room of which neither tells a floor sorts to floor 0.
 pub fn room_order(room: &str, floor: Option<i32>) -> String {
-    let room = regular_room(room);
-    let floor = floor.or_else(|| floor_of(&room)).unwrap_or(0).clamp(-999, 8999) + 1000;
-    format!("{floor:04} {}", order(&room))
+    let floor = floor.or_else(|| self::floor(room)).unwrap_or(0).clamp(-999, 8999) + 1000;
+    format!("{floor:04} {}", order(&regular_room(room)))
 }
 
 /// A text by whose bytes numbers inside texts sort by value: 3号楼 before 10号楼.

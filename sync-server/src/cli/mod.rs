@@ -11,6 +11,7 @@ pub(crate) use say;
 
 pub mod backup;
 pub mod catalog;
+pub mod import;
 pub mod serve;
 pub mod verify;
 

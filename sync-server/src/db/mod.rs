@@ -13,10 +13,11 @@ use std::path::Path;
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{
-    ActorId, BlobHash, ChangeHash, DeviceId, GrantId, GridId, IntentId, RecordId, TicketId, UnitId, UserId,
+    ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GrantId, GridId, IntentId, RecordId, TicketId, UnitId, UserId,
 };
 use gridpass_core::wire::{BucketCursor, ChangeRow, Cursor, IntentKind, Nonce, PackRef, Reason, Role, Row, Touched};
 
+use crate::import::batch::Batch;
 use crate::log::{Audit, Commit, Outcome};
 
 /// For whom something is read or done.
@@ -314,6 +315,15 @@ pub struct Fault {
     pub what: String,
 }
 
+/// A change that an import made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportedChange {
+    /// Its number: later ones are larger.
+    pub number: i64,
+    /// The record.
+    pub record: RecordId,
+}
+
 /// What a rebuild has looked at and put right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rebuilt {
@@ -360,6 +370,39 @@ pub trait Database: FileRows + Send + Sync {
         items: &[ItemRef],
         most_bytes: usize,
     ) -> Result<PushFacts, DbError>;
+
+    /// Makes ready for very many rows, or for ordinary work again; `commit` stays as safe as it is.
+    fn bulk(&self, many: bool) -> Result<(), DbError>;
+
+    /// Row and changes of those of the records that exist; nothing of the quarantine, the log and the inbox.
+    fn standing(
+        &self,
+        principal: &Principal,
+        now_ms: i64,
+        records: &[RecordId],
+    ) -> Result<BTreeMap<RecordId, RecordFacts>, DbError>;
+
+    /// The imports, in the order they were begun.
+    fn import_batches(&self, principal: &Principal, now_ms: i64) -> Result<Vec<Batch>, DbError>;
+
+    /// Changes of an import whose number is below `before`, the newest first.
+    fn import_changes(
+        &self,
+        principal: &Principal,
+        now_ms: i64,
+        batch: BatchId,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<ImportedChange>, DbError>;
+
+    /// The changes of a record that an import made.
+    fn import_hashes(
+        &self,
+        principal: &Principal,
+        now_ms: i64,
+        batch: BatchId,
+        record: RecordId,
+    ) -> Result<Vec<ChangeHash>, DbError>;
 
     /// The homes of those of the records that exist.
     fn homes(

@@ -1,16 +1,19 @@
 //! From cells to values, by the type of the field.
 
-use std::collections::BTreeMap;
-
 use gridpass_core::Value;
-use gridpass_core::catalog::{Catalog, ChildForm, CodeTable, Collection, Field, FieldType};
+use gridpass_core::catalog::{ChildForm, CodeTable, Collection, Field, FieldType};
 use gridpass_core::codes::coordinates::{Provider, to_e7};
 use gridpass_core::codes::text::{compact, half_width};
-use gridpass_core::codes::{Crs, Date, Geo, Phone, Position, address, credit, name};
+use gridpass_core::codes::{Crs, Geo, Phone, Position, address};
 use gridpass_core::id::RecordId;
 
-use super::mapping::{Column, Mapping};
+use super::day;
+use super::mapping::Column;
 use super::source::Cell;
+use super::spelling::{Keys, Spelling};
+
+/// The name of a day of which only the month or the year was said.
+pub const NOT_WHOLE: &str = "date_not_whole";
 
 /// Numbers with more digits are no longer exact in a workbook.
 const EXACT: f64 = 1e15;
@@ -18,135 +21,138 @@ const EXACT: f64 = 1e15;
 /// What stands between several entries of one cell.
 const BETWEEN: [char; 9] = ['、', ',', '\u{FF0C}', ';', '\u{FF1B}', '/', '\n', '|', ' '];
 
-/// The days a workbook counts from its own beginning: 1927 to 2099.
-const SERIAL: std::ops::RangeInclusive<f64> = 10_000.0..=73_050.0;
-
 /// The text of a cell as the workbook shows it; a stable name of what is wrong otherwise.
 pub fn text(cell: &Cell) -> Result<String, &'static str> {
     match cell {
         Cell::Empty => Ok(String::new()),
+        Cell::Text(text) if lost_digits(text) => Err("number_lost_digits"),
         Cell::Text(text) => Ok(text.clone()),
         Cell::Number(number) if number.abs() >= EXACT => Err("number_lost_digits"),
         Cell::Number(number) => Ok(number.to_string()),
         Cell::Bool(flag) => Ok(if *flag { "是" } else { "否" }.to_owned()),
         Cell::Day(day) => Ok(day.to_string()),
         Cell::Error => Err("cell_error"),
+        Cell::NoValue => Err("formula_without_value"),
+        Cell::Unsplit => Err("not_split"),
+        Cell::Garbled => Err("garbled"),
     }
 }
 
-/// The id of the record that a sheet names by a key. `space` says whose keys they are.
-pub fn record_id(space: &str, collection: &str, key: &[String]) -> RecordId {
-    let space = (!space.is_empty()).then_some(space.as_bytes());
-    let key = key.iter().map(String::as_bytes);
-    let parts: Vec<&[u8]> = std::iter::once(collection.as_bytes()).chain(key).collect();
-    match space {
-        Some(space) => RecordId::derived("import of a space", &[&[space], parts.as_slice()].concat()),
-        None => RecordId::derived("import", &parts),
-    }
+/// Whether a text is a long number as a workbook shows and exports it: `1.10105E+17`.
+fn lost_digits(text: &str) -> bool {
+    let Some((digits, power)) = text.split_once("E+").or_else(|| text.split_once("e+")) else { return false };
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    number(digits) && number(power)
 }
 
-/// How the columns of a mapping are written where they name records: buildings and units in their regular form, so that
-/// `3栋` and `3#` of two rows are one building.
-pub struct Keys<'a> {
-    space: &'a str,
-    checks: BTreeMap<&'a str, &'a str>,
+/// What a column's cells say.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Keys and values; none for an empty cell.
+    pub entries: Vec<(String, Value)>,
+    /// What was put right on the way, if it has to be told.
+    pub repaired: Option<&'static str>,
 }
 
-impl<'a> Keys<'a> {
-    /// The headings of the mapping whose fields have a code check; `space` says whose keys they are.
-    pub fn new(mapping: &'a Mapping, catalog: &'a Catalog, space: &'a str) -> Self {
-        let columns = mapping.tables.iter().flat_map(|table| {
-            let collection = catalog.collection(&table.collection);
-            table.columns.iter().filter_map(move |column| Some((column, collection?.field(&column.to)?)))
-        });
-        let checked = columns.filter_map(|(column, field)| {
-            let check = field.check.as_deref().filter(|check| ["building", "unit"].contains(check))?;
-            Some((column.from.texts().first()?.as_str(), check))
-        });
-        Self { space, checks: checked.collect() }
-    }
-
-    /// The record of a key.
-    pub fn record(&self, collection: &str, parts: &[String]) -> RecordId {
-        record_id(self.space, collection, parts)
-    }
-
-    /// The parts of a key as they name a record: width and white space do not matter. None where one is empty.
-    pub fn parts(&self, headings: &[String], cells: &[&Cell]) -> Result<Option<Vec<String>>, &'static str> {
-        let part = |(heading, cell): (&String, &&Cell)| {
-            text(cell).map(|text| compact(&regular(self.checks.get(heading.as_str()).copied(), &text)))
-        };
-        let parts: Vec<String> = headings.iter().zip(cells).map(part).collect::<Result<_, _>>()?;
-        Ok((!parts.iter().any(String::is_empty)).then_some(parts))
-    }
-}
-
-/// The entries of a column's cells; none for an empty cell.
+/// Reads a column's cells as entries of a field.
 pub fn entries(
     (collection, field): (&Collection, &Field),
     column: &Column,
     cells: &[&Cell],
     keys: &Keys<'_>,
-) -> Result<Vec<(String, Value)>, &'static str> {
+) -> Result<Said, &'static str> {
     let key = field.key.as_str();
-    let whole = |value: Value| Ok(vec![(key.to_owned(), value)]);
+    let whole = |value: Value| Said { entries: vec![(key.to_owned(), value)], repaired: None };
     if let FieldType::Ref { to } = &field.field_type {
-        let Some(parts) = keys.parts(column.from.texts(), cells)? else { return Ok(Vec::new()) };
+        let Some(parts) = keys.parts(column.from.texts(), cells)? else { return Ok(Said::default()) };
         let to = column.of.as_deref().or(to.first().map(String::as_str)).unwrap_or("self");
         let to = if to == "self" { collection.id.as_str() } else { to };
-        return whole(keys.record(to, &parts).to_string().into());
+        return Ok(whole(keys.record(to, &parts).to_string().into()));
     }
     if field.field_type == FieldType::Geo {
         return match cells {
-            [Cell::Empty, _] | [_, Cell::Empty] => Ok(Vec::new()),
-            [lat, lon] => whole(position(lat, lon, column)?.into()),
+            [Cell::Empty, _] | [_, Cell::Empty] => Ok(Said::default()),
+            [lat, lon] => Ok(whole(position(lat, lon, column)?.into())),
             _ => Err("not_a_position"),
         };
     }
-    let Some(cell) = cells.first() else { return Ok(Vec::new()) };
+    let Some(cell) = cells.first() else { return Ok(Said::default()) };
     let said = text(cell)?;
     if said.is_empty() {
-        return Ok(Vec::new());
-    }
-    if field.may_be_unknown && ["不详", "未知", "unknown"].contains(&said.as_str()) {
-        return Ok(vec![(format!("{key}_unknown"), true.into())]);
+        return Ok(Said::default());
     }
     let meant = |said: &str| column.values.get(said).cloned();
     if let Some(value) = meant(&said).filter(|_| field.field_type.is_scalar()) {
-        return whole(value);
+        return Ok(whole(value));
+    }
+    if field.may_be_unknown && ["不详", "未知", "unknown"].contains(&said.as_str()) {
+        return Ok(Said { entries: vec![(format!("{key}_unknown"), true.into())], repaired: None });
+    }
+    let spelling = keys.spelled(column.from.first()).or_else(|| Spelling::of(field));
+    if keys.is_nothing(&said) && field.field_type != FieldType::Bool {
+        return Ok(match spelling {
+            Some(spelling) if spelling.may_be_none() => Said {
+                entries: vec![(key.to_owned(), address::NONE.into())],
+                repaired: (said != address::NONE).then_some("repaired_address"),
+            },
+            _ if known(field, &said) => whole(said.into()),
+            _ => Said::default(),
+        });
     }
     let several = || said.split(BETWEEN).map(str::trim).filter(|part| !part.is_empty());
-    match &field.field_type {
-        FieldType::Text { .. } => whole(regular(field.check.as_deref(), &said).into()),
-        FieldType::Int { .. } => whole(half_width(&said).parse::<i64>().map_err(|_| "not_a_number")?.into()),
-        FieldType::Dec { .. } => whole(half_width(&said).into()),
-        FieldType::Bool => whole(yes_or_no(&said)?.into()),
-        FieldType::Date => whole(day(cell, &said)?.to_string().into()),
-        FieldType::Division { .. } => whole(compact(&said).into()),
-        FieldType::Code { table, .. } => whole(code_of(table, &said)?.into()),
+    let mut repaired = (half_width(&said) != said).then_some("repaired_spelling");
+    let entries = match &field.field_type {
+        FieldType::Text { .. } => {
+            let written = spelling.map_or_else(|| said.clone(), |spelling| spelling.value(&said));
+            repaired = spelling.and_then(|spelling| spelling.repair(&said, &written));
+            whole(written.into()).entries
+        }
+        FieldType::Int { .. } => whole(half_width(&said).parse::<i64>().map_err(|_| "not_a_number")?.into()).entries,
+        FieldType::Dec { .. } => whole(half_width(&said).into()).entries,
+        FieldType::Bool => whole(yes_or_no(&said)?.into()).entries,
+        FieldType::Date => match day::read(cell, &said).ok_or("not_a_date")? {
+            day::Said::Day(day) => whole(day.to_string().into()).entries,
+            day::Said::Serial(day) => {
+                repaired = Some("repaired_serial");
+                whole(day.to_string().into()).entries
+            }
+            day::Said::Month(..) | day::Said::Year(_) => return Err(NOT_WHOLE),
+        },
+        FieldType::Division { .. } => whole(compact(&said).into()).entries,
+        FieldType::Code { table, .. } => whole(code_of(table, &said)?.into()).entries,
         FieldType::Codes { table } => several()
             .map(|part| {
                 let code = meant(part).and_then(|value| value.as_str().map(str::to_owned));
                 Ok((format!("{key}/{}", code.map_or_else(|| code_of(table, part), Ok)?), true.into()))
             })
-            .collect(),
-        FieldType::Phones => Ok(said
+            .collect::<Result<_, &'static str>>()?,
+        FieldType::Phones => said
             .split(['、', ',', '\u{FF0C}', ';', '\u{FF1B}', '\n'])
             .map(str::trim)
             .filter(|part| !part.is_empty())
+            .flat_map(|part| {
+                // A stroke may stand between two numbers and inside one.
+                let apart = || part.split('/').map(str::trim);
+                let several = apart().all(|part| part.parse::<Phone>().is_ok());
+                if several { apart().collect() } else { vec![part] }
+            })
             .map(|part| {
                 let number = part.parse::<Phone>().map_or_else(|_| part.to_owned(), |phone| phone.to_string());
                 (format!("{key}/{}", element(&number)), format!("{number}|{}", column.label).into())
             })
-            .collect()),
+            .collect(),
         FieldType::Children { kind } => match &kind.form {
-            ChildForm::Text { .. } => {
-                Ok(several().map(|part| (format!("{key}/{}", element(part)), part.into())).collect())
-            }
-            _ => Err("not_in_table"),
+            ChildForm::Text { .. } => several().map(|part| (format!("{key}/{}", element(part)), part.into())).collect(),
+            _ => return Err("not_in_table"),
         },
-        _ => Err("not_in_table"),
-    }
+        _ => return Err("not_in_table"),
+    };
+    Ok(Said { entries, repaired })
+}
+
+/// Whether a word that elsewhere says nothing is one of the field's choices.
+fn known(field: &Field, said: &str) -> bool {
+    matches!(&field.field_type, FieldType::Code { table, .. } if code_of(table, said).is_ok())
 }
 
 /// The name of an element that follows from its content, so that it is the same at the next import.
@@ -172,32 +178,6 @@ fn yes_or_no(said: &str) -> Result<bool, &'static str> {
     }
 }
 
-/// A day: a workbook's own, its serial number, or written with the year first, as `2024-5-1`, `2024/05/01`, `2024.5.1`,
-/// `20240501` or `2024年5月1日`.
-fn day(cell: &Cell, said: &str) -> Result<Date, &'static str> {
-    const WRONG: &str = "not_a_date";
-    match cell {
-        Cell::Day(day) => return Ok(*day),
-        // Day 25,569 of a workbook is 1970-01-01.
-        Cell::Number(number) if SERIAL.contains(number) => {
-            return Date::from_days(*number as i64 - 25_569).ok_or(WRONG);
-        }
-        _ => {}
-    }
-    let said = half_width(said);
-    if let Ok(day) = Date::from_digits(&said) {
-        return Ok(day);
-    }
-    let mut numbers = said.split(['-', '/', '.', '年', '月', '日']).map(str::trim).filter(|part| !part.is_empty());
-    let mut number = || numbers.next().and_then(|part| part.parse::<u16>().ok()).ok_or(WRONG);
-    let (year, month, day) = (number()?, number()?, number()?);
-    let short = |number: u16| u8::try_from(number).map_err(|_| WRONG);
-    if numbers.next().is_some() || year < 1000 {
-        return Err(WRONG);
-    }
-    Date::new(year, short(month)?, short(day)?).map_err(|_| WRONG)
-}
-
 /// The position in the system of satellites, whatever system the sheet is in.
 fn position(lat: &Cell, lon: &Cell, column: &Column) -> Result<String, &'static str> {
     const WRONG: &str = "not_a_position";
@@ -216,18 +196,4 @@ fn position(lat: &Cell, lon: &Cell, column: &Column) -> Result<String, &'static 
         fixed_at: column.as_of.map_or(0, |day| day.days() * 86_400_000),
     };
     Ok(geo.to_string())
-}
-
-/// The one way to write what a check knows; what it refuses stays as it is and is told by the check.
-fn regular(check: Option<&str>, said: &str) -> String {
-    let written = match check {
-        Some("building") => address::building(said).ok(),
-        Some("unit") => address::unit(said).ok(),
-        Some("door_no") => address::door_number(said).ok(),
-        Some("person_name") => Some(name::normalise(said)),
-        Some("uscc") => Some(credit::normalise(said)),
-        Some("identity" | "lift_code") => Some(compact(said)),
-        _ => None,
-    };
-    written.unwrap_or_else(|| said.to_owned())
 }

@@ -6,6 +6,8 @@ use gridpass_core::Value;
 use gridpass_core::catalog::{Catalog, Collection, FieldType, Policy};
 use serde::Deserialize;
 
+use super::spelling::Spelling;
+
 /// A mapping file. Its tables are imported in order: what is referred to stands first.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,6 +15,16 @@ pub struct Mapping {
     /// Whose numbers the keys are: rows of two spaces are never the same record.
     #[serde(default)]
     pub space: String,
+    /// What a cell says that holds nothing. 无 stays where an address has no such part, and means no where yes or no is
+    /// asked for; 不详 says of a field that may be unknown that it is.
+    #[serde(default = "nothing")]
+    pub nothing: Vec<String>,
+    /// How columns are written where they name records: the same building, room or person in every spelling.
+    #[serde(default)]
+    pub spelled: BTreeMap<String, Spelling>,
+    /// Columns that hold building, unit and room in one.
+    #[serde(rename = "split", default)]
+    pub splits: Vec<Split>,
     /// The tables.
     #[serde(rename = "table")]
     pub tables: Vec<Table>,
@@ -26,14 +38,21 @@ pub struct Table {
     pub sheet: String,
     /// The collection its rows are records of.
     pub collection: String,
-    /// The row of the headings, counted from 1.
+    /// The row of the headings, counted from 1; of several the first.
     #[serde(default = "first")]
     pub heading: u32,
-    /// The columns that together name a record; the same name is the same record in every later file.
+    /// How many rows the headings have. A heading under another is named `above/below`.
+    #[serde(default = "first")]
+    pub heading_rows: u32,
+    /// The columns that together name a record; the same name is the same record in every later file. A part that begins
+    /// with `=` is what it says, in every row.
     pub key: Many,
     /// Whether several rows may have one key: the first one counts.
     #[serde(default)]
     pub repeats: bool,
+    /// Whether a row may lack the key: it is no record of this table then, and that is told.
+    #[serde(default)]
+    pub may_lack: bool,
     /// The column of the grid's code. Without it the grid given on the command line counts, then the grid of the record
     /// that the row hangs on.
     pub grid: Option<String>,
@@ -45,11 +64,27 @@ pub struct Table {
     pub columns: Vec<Column>,
 }
 
+/// A column that holds building, unit and room in one, as `3-2-301`, and the columns it is read as.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// The sheet.
+    pub sheet: String,
+    /// The heading of the column.
+    pub from: String,
+    /// What the building is called in the tables.
+    pub building: String,
+    /// What the unit is called.
+    pub unit: String,
+    /// What the room is called.
+    pub room: String,
+}
+
 /// One column as one field.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
-    /// Its heading; two for a position (latitude, longitude), all the key columns for a reference.
+    /// Its heading; two for a position (latitude, longitude), all the key columns for a reference. `=…` as in a key.
     pub from: Many,
     /// The field.
     pub to: String,
@@ -91,6 +126,22 @@ impl Many {
             Self::Several(texts) => texts,
         }
     }
+
+    /// The first that is the heading of a column.
+    pub fn first(&self) -> &str {
+        let texts = self.texts();
+        texts.iter().find(|text| said(text).is_none()).or(texts.first()).map_or("", String::as_str)
+    }
+}
+
+/// What a mapping itself says in place of a heading: `=山海小区` for a sheet that is all of one estate.
+pub fn said(heading: &str) -> Option<&str> {
+    heading.strip_prefix('=')
+}
+
+/// What offices write where there is nothing to write.
+fn nothing() -> Vec<String> {
+    ["无", "不详", "未知", "暂无", "没有", "/", "\\", "-", "--", "—", "——", "N/A"].map(str::to_owned).to_vec()
 }
 
 fn first() -> u32 {
@@ -138,8 +189,9 @@ impl Mapping {
             let collection = catalog
                 .collection(&table.collection)
                 .ok_or_else(|| refuse(&table.collection, "no such collection; use one of the catalog's"))?;
-            if table.key.texts().is_empty() || table.heading == 0 {
-                return Err(refuse("key, heading", "name at least one key column, and count rows from 1"));
+            if table.key.texts().is_empty() || table.heading == 0 || !(1..=5).contains(&table.heading_rows) {
+                let what = "name at least one key column, count rows from 1, and give headings 1 to 5 rows";
+                return Err(refuse("key, heading, heading_rows", what));
             }
             for (key, value) in &table.fixed {
                 collection

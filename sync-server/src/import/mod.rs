@@ -7,19 +7,35 @@
 //! | file | subject |
 //! |---|---|
 //! | [`mapping`] | the mapping file and whether the catalog agrees with it |
+//! | `inspect` | what a file really is, within bounds, before anything unpacks it |
 //! | [`source`] | rows of workbooks and CSV files, one at a time |
-//! | [`convert`] | cells to values, by the type of the field |
+//! | `merged`, `split` | what merged cells cover; building, unit and room out of one column |
+//! | [`convert`], [`day`] | cells to values, by the type of the field |
+//! | [`spelling`] | one way to write what names a record |
+//! | [`repair`] | what follows from an identity number |
 //! | [`rows`] | one row to one record |
 //! | [`mod@write`] | batches of records to commits |
+//! | [`propose`] | a mapping for workbooks nobody has mapped yet |
 //! | [`tree`] | the organisation tree and the grids |
-//! | [`report`] | what is told about rows, and counts |
+//! | [`batch`], [`undo`] | imports as something to list and to take back |
+//! | [`report`], [`errors`] | what is told about rows, and counts; the same as a workbook |
 
+pub mod batch;
 pub mod convert;
+pub mod day;
+pub mod errors;
+mod inspect;
 pub mod mapping;
+mod merged;
+pub mod propose;
+pub mod repair;
 pub mod report;
 pub mod rows;
 pub mod source;
+pub mod spelling;
+mod split;
 pub mod tree;
+pub mod undo;
 pub mod write;
 
 use std::collections::BTreeSet;
@@ -29,14 +45,22 @@ pub use mapping::{Mapping, MappingError};
 pub use report::{Counts, Problem, Summary};
 pub use source::{Source, SourceError};
 
+use gridpass_core::catalog::Collection;
+use gridpass_core::id::GridId;
+
 use crate::app::App;
 use crate::db::{DbError, Principal};
-use convert::Keys;
-use rows::{Reader, Teller};
+use crate::keys::KeyError;
+use rows::{Reader, Ready, Teller};
+use spelling::Keys;
+use split::Splitter;
 use write::Writer;
 
 /// How many records are written together.
 pub const BATCH: usize = 500;
+
+/// How often a batch is prepared again because phones were faster.
+const TRIES: usize = 8;
 
 /// What a person asks for besides mapping and files.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +73,45 @@ pub struct Options {
     pub grid: Option<String>,
     /// Look at everything, write nothing.
     pub dry_run: bool,
+}
+
+impl Options {
+    fn wants(&self, sheet: &str) -> bool {
+        self.sheet.as_deref().is_none_or(|only| only == sheet)
+    }
+}
+
+/// Who looks on while an import runs.
+pub trait Watch {
+    /// Something is to say about a row.
+    fn tell(&mut self, problem: &Problem);
+
+    /// Rows were dealt with. Whether to go on: an import that is stopped ends in order, and a later run goes on.
+    fn go_on(&mut self, progress: &Progress<'_>) -> bool {
+        let _ = progress;
+        true
+    }
+}
+
+impl Watch for &mut dyn FnMut(&Problem) {
+    fn tell(&mut self, problem: &Problem) {
+        self(problem);
+    }
+}
+
+/// How far an import is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// The sheet.
+    pub sheet: &'a str,
+    /// The collection.
+    pub collection: &'a str,
+    /// The row it has come to, as the sheet counts.
+    pub row: u32,
+    /// The sheet's last row, where the file says so.
+    pub last: Option<u32>,
+    /// How many rows of all sheets were dealt with.
+    pub done: u64,
 }
 
 /// Why an import ends. Faults of rows do not end it.
@@ -69,19 +132,36 @@ pub enum ImportError {
     /// No file has a sheet that the mapping names.
     #[error("none of the files has a sheet of the mapping; a CSV file's sheet is its name without .csv")]
     NoSheet,
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] KeyError),
+    /// No import has the name.
+    #[error("batch: no import has this name; `import list` names them")]
+    NoBatch,
     /// A change that cannot be built.
     #[error("a stored record is damaged; run `gridpass-server verify`")]
     Damaged,
 }
 
-/// Imports the files table by table in the order of the mapping, so that what is referred to comes first. Memory holds one
-/// batch of rows and the ids of the records seen.
+/// Imports the files and tells what there is to say about rows.
 pub fn run(
     app: &App,
     mapping: &Mapping,
     options: &Options,
     files: &[PathBuf],
-    tell: &mut dyn FnMut(&Problem),
+    mut tell: &mut dyn FnMut(&Problem),
+) -> Result<Summary, ImportError> {
+    run_watched(app, mapping, options, files, &mut tell)
+}
+
+/// Imports the files table by table in the order of the mapping, so that what is referred to comes first. Memory holds one
+/// batch of rows and the ids of the records seen.
+pub fn run_watched(
+    app: &App,
+    mapping: &Mapping,
+    options: &Options,
+    files: &[PathBuf],
+    watch: &mut dyn Watch,
 ) -> Result<Summary, ImportError> {
     let catalogs = app.catalogs();
     let catalog = catalogs.newest_catalog().ok_or(MappingError::NoCatalog)?;
@@ -94,31 +174,113 @@ pub fn run(
         None => None,
     };
     let sources: Vec<Source> = files.iter().map(|path| Source::open(path)).collect::<Result<_, _>>()?;
+    let mut tables = mapping.tables.iter().filter(|table| options.wants(&table.sheet));
+    if !tables.any(|table| sources.iter().any(|source| source.has(&table.sheet))) {
+        return Err(ImportError::NoSheet);
+    }
+    for source in sources.iter().filter(|source| source.macros) {
+        watch.tell(&Problem::of_file(source, "macros_ignored"));
+    }
     let mut writer = Writer::new(app, catalog, options.dry_run);
+    if options.dry_run {
+        return tables_in_order(&mut writer, mapping, options, &sources, fixed_grid, watch).map(|()| writer.summary);
+    }
+    let id = batch::begin(app, mapping, options, &sources)?;
+    writer.summary.batch = Some(id);
+    app.db.bulk(true)?;
+    let taken = tables_in_order(&mut writer, mapping, options, &sources, fixed_grid, watch);
+    let ordinary = app.db.bulk(false);
+    taken?;
+    ordinary?;
+    if !writer.summary.stopped {
+        batch::end(app, id)?;
+    }
+    Ok(writer.summary)
+}
+
+/// Reads and writes table by table, in each file by file; ends early where it is stopped.
+fn tables_in_order(
+    writer: &mut Writer<'_>,
+    mapping: &Mapping,
+    options: &Options,
+    sources: &[Source],
+    fixed_grid: Option<GridId>,
+    watch: &mut dyn Watch,
+) -> Result<(), ImportError> {
+    let (app, catalog) = (writer.app, writer.catalog);
     let keys = Keys::new(mapping, catalog, options.space.as_deref().unwrap_or(&mapping.space));
-    let mut any = false;
-    let wanted = |sheet: &str| options.sheet.as_deref().is_none_or(|only| only == sheet);
-    for table in mapping.tables.iter().filter(|table| wanted(&table.sheet)) {
+    let mut done = 0;
+    for table in mapping.tables.iter().filter(|table| options.wants(&table.sheet)) {
         let Some(collection) = catalog.collection(&table.collection) else { continue };
         let mut seen = BTreeSet::new();
         for source in sources.iter().filter(|source| source.has(&table.sheet)) {
-            any = true;
+            let part = Part { source, table, collection, last: source.last_row(&table.sheet) };
             let mut reader = Reader::new(app, collection, Teller { catalog, table, source }, &keys, fixed_grid);
+            let mut splitter = Splitter::new(&mapping.splits, &table.sheet);
             let mut batch = Vec::new();
-            source.rows(&table.sheet, table.heading, &mut |row| -> Result<(), ImportError> {
-                let Some(read) = reader.read(&row, &mut seen, tell)? else { return Ok(()) };
-                writer.summary.counts(&table.collection).rows += 1;
-                match read {
-                    Ok(ready) => batch.push(ready),
-                    Err(()) => writer.summary.counts(&table.collection).refused += 1,
+            let mut read_to = 0;
+            let read = source.rows(&table.sheet, table.heading, table.heading_rows, &mut |row| -> Result<(), Halt> {
+                let row = splitter.split(row);
+                (read_to, done) = (row.number, done + 1);
+                if let Some(read) = reader.read(&row, &mut seen, &mut |problem| watch.tell(problem))? {
+                    writer.summary.counts(&table.collection).rows += 1;
+                    match read {
+                        Ok(ready) => batch.push(ready),
+                        Err(()) => writer.summary.counts(&table.collection).refused += 1,
+                    }
                 }
                 if batch.len() >= BATCH {
-                    writer.write(source, table, collection, std::mem::take(&mut batch), tell)?;
+                    part.write(writer, std::mem::take(&mut batch), watch)?;
+                }
+                if done % BATCH as u64 == 0 && !watch.go_on(&part.progress(row.number, done)) {
+                    return Err(Halt::Stopped);
                 }
                 Ok(())
-            })?;
-            writer.write(source, table, collection, batch, tell)?;
+            });
+            match read {
+                Err(Halt::Failed(error)) => return Err(error),
+                Err(Halt::Stopped) => writer.summary.stopped = true,
+                Ok(()) => {}
+            }
+            // What was read is written, also where it was stopped: the counts are those of what was dealt with.
+            part.write(writer, batch, watch)?;
+            if writer.summary.stopped || !watch.go_on(&part.progress(read_to, done)) {
+                writer.summary.stopped = true;
+                return Ok(());
+            }
         }
     }
-    if any { Ok(writer.summary) } else { Err(ImportError::NoSheet) }
+    Ok(())
+}
+
+/// One sheet of one file as records of one collection.
+struct Part<'a> {
+    source: &'a Source,
+    table: &'a mapping::Table,
+    collection: &'a Collection,
+    last: Option<u32>,
+}
+
+impl Part<'_> {
+    fn write(&self, writer: &mut Writer<'_>, rows: Vec<Ready>, watch: &mut dyn Watch) -> Result<(), ImportError> {
+        writer.write(self.source, self.table, self.collection, rows, &mut |problem| watch.tell(problem))
+    }
+
+    fn progress(&self, row: u32, done: u64) -> Progress<'_> {
+        Progress { sheet: &self.table.sheet, collection: &self.table.collection, row, last: self.last, done }
+    }
+}
+
+/// Why the rows of a sheet are not read to their end.
+enum Halt {
+    /// Somebody said so.
+    Stopped,
+    /// Something failed.
+    Failed(ImportError),
+}
+
+impl<E: Into<ImportError>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use gridpass_core::catalog::{Shape, Text};
+use gridpass_core::id::BatchId;
+
+use super::source::Source;
 
 /// Something to say about a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +29,35 @@ pub struct Problem {
     pub refused: bool,
 }
 
+impl Problem {
+    /// Something to say about a whole file.
+    pub(super) fn of_file(source: &Source, code: &str) -> Self {
+        Self {
+            file: source.name.clone(),
+            sheet: String::new(),
+            row: 0,
+            column: String::new(),
+            shape: None,
+            code: code.to_owned(),
+            text: text(code),
+            refused: false,
+        }
+    }
+
+    /// Whether it tells of something that was put right.
+    pub fn repaired(&self) -> bool {
+        self.code.starts_with("repaired_")
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, sheet, row, column, code, text, refused, .. } = self;
-        let mark = if *refused { "refused" } else { "told" };
+        let mark = match self.repaired() {
+            true => "repaired",
+            false if *refused => "refused",
+            false => "told",
+        };
         write!(f, "{mark} {file} [{sheet}] {row} [{column}] {code}")?;
         if let Some(shape) = &self.shape {
             write!(f, " ({shape})")?;
@@ -62,6 +90,50 @@ pub(super) fn text(code: &str) -> Text {
         ),
         "cell_error" => ("单元格是公式错误,请改正", "The cell holds an error of a formula; correct it"),
         "not_a_number" => ("不是数字,请改正", "Not a number; correct it"),
+        "formula_without_value" => (
+            "公式没有保存计算结果,请用表格软件打开并重新保存",
+            "The workbook holds a formula without its value; open it in a spreadsheet program and save it again",
+        ),
+        "garbled" => (
+            "文字编码有误,读不出来;请用表格软件打开,另存为“CSV UTF-8”",
+            "Not text in the file's encoding; open it and save it as “CSV UTF-8”",
+        ),
+        "macros_ignored" => {
+            ("文件带有宏,只读数据,不运行宏", "The file holds macros; its data are read, no macro is run")
+        }
+        "not_split" => (
+            "看不出楼栋、单元和户室,请写成 3-2-301 或 3号楼2单元301",
+            "Not building, unit and room; write 3-2-301 or 3号楼2单元301",
+        ),
+        "title_between" => ("这是表中的标题行,不是记录,已跳过", "A title between the rows and no record; passed over"),
+        "lacks_key" => (
+            "没有填写所属的编号或地址,不生成这一项,其余照常导入",
+            "Says nothing of what it belongs to: no such record is made of it, the rest is taken in",
+        ),
+        "date_not_whole" => (
+            "只有年或年月,不能补日;请填写完整日期,不知道的写“不详”",
+            "Only a year or a month, and no day is invented; write the whole day, or 不详 if it is not known",
+        ),
+        "birth_not_whole" => (
+            "只有年或年月,且没有可以核对的证件号码;请填写完整出生日期或证件号码",
+            "Only a year or a month, and no identity number that agrees; write the whole day or the number",
+        ),
+        "repaired_spelling" => {
+            ("已改为规范写法(全角、空格、标点)", "Written in the regular way: width, white space, marks")
+        }
+        "repaired_address" => ("楼栋、单元或户室已改为规范写法", "Building, unit or room written in the regular way"),
+        "repaired_identity" => (
+            "15 位证件号码已补为 18 位,请与现行证件核对",
+            "An identity number of 15 digits was completed to 18 characters; compare it with the present card",
+        ),
+        "repaired_serial" => ("日期序号已还原为日期", "The number by which workbooks keep days was read as its day"),
+        "repaired_month" => (
+            "只有年月,已按证件号码补全出生日期",
+            "Only a month was said; the day of birth was taken from the identity number, which agrees",
+        ),
+        "repaired_by_number" => {
+            ("空缺,已按证件号码或室号填写", "Was empty and follows from the number of the document or the room")
+        }
         "not_a_date" => ("不是日期,请写成 2024-05-01", "Not a day; write it as 2024-05-01"),
         "not_yes_or_no" => ("请填写“是”或“否”", "Write 是 or 否"),
         "not_in_table" => (
@@ -93,6 +165,8 @@ pub struct Counts {
     pub unchanged: u64,
     /// Rows left out.
     pub refused: u64,
+    /// Rows taken in, or standing already, in which something was put right.
+    pub repaired: u64,
     /// Values that differ from what a phone or desk wrote and were kept.
     pub kept: u64,
 }
@@ -102,6 +176,10 @@ pub struct Counts {
 pub struct Summary {
     /// By collection.
     pub collections: BTreeMap<String, Counts>,
+    /// The batch by which the import can be undone; none of a dry run.
+    pub batch: Option<BatchId>,
+    /// Whether it was stopped before the end; the same command goes on.
+    pub stopped: bool,
 }
 
 impl Summary {
@@ -118,10 +196,11 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (collection, counts) in &self.collections {
-            let Counts { rows, created, changed, unchanged, refused, kept } = counts;
+            let Counts { rows, created, changed, unchanged, refused, repaired, kept } = counts;
             writeln!(
                 f,
-                "{collection}: {rows} rows, {created} created, {changed} changed, {unchanged} unchanged, {refused} refused, {kept} values kept"
+                "{collection}: {rows} rows, {created} created, {changed} changed, {unchanged} unchanged, \
+                 {repaired} repaired, {refused} refused, {kept} values kept"
             )?;
         }
         Ok(())

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridpass_core::Values;
-use gridpass_core::catalog::{Catalog, Collection, FieldType, Finding, Shape, Text};
+use gridpass_core::catalog::{Catalog, Collection, Field, FieldType, Finding, Shape, Text};
+use gridpass_core::codes::Date;
+use gridpass_core::codes::text::compact;
 use gridpass_core::id::{GridId, RecordId};
 
-use super::ImportError;
-use super::convert::{Keys, entries, text};
-use super::mapping::Table;
+use super::convert::{NOT_WHOLE, entries, text};
+use super::mapping::{Column, Table, said};
 use super::report::{self, Problem};
 use super::source::{Cell, Row, Source};
+use super::spelling::Keys;
+use super::{ImportError, day, repair};
 use crate::app::App;
 use crate::db::Principal;
 
@@ -27,6 +30,8 @@ pub struct Ready {
     pub values: Values,
     /// The fields that refer to records, and to which.
     pub refs: Vec<(String, RecordId)>,
+    /// Whether a cell was put right on the way.
+    pub repaired: bool,
 }
 
 /// Reads the rows of one sheet as records of one collection.
@@ -36,9 +41,25 @@ pub struct Reader<'a> {
     table: &'a Table,
     keys: &'a Keys<'a>,
     teller: Teller<'a>,
+    today: Date,
     grid: Option<GridId>,
     grids: BTreeMap<String, Option<GridId>>,
-    missing_told: bool,
+    columns: Option<Columns<'a>>,
+}
+
+/// Where the columns of a table stand in its sheet.
+struct Columns<'a> {
+    key: Vec<Place>,
+    grid: Option<Place>,
+    fields: Vec<(&'a Column, &'a Field, Vec<Place>)>,
+}
+
+/// Where a column's cells are.
+enum Place {
+    /// At a place of every row; nowhere if the sheet lacks the column.
+    Column(Option<usize>),
+    /// In the mapping, which says the same of every row.
+    Said(Cell),
 }
 
 impl<'a> Reader<'a> {
@@ -50,7 +71,8 @@ impl<'a> Reader<'a> {
         keys: &'a Keys<'a>,
         grid: Option<GridId>,
     ) -> Self {
-        Self { app, collection, table: teller.table, keys, teller, grid, grids: BTreeMap::new(), missing_told: false }
+        let today = Date::in_china(app.now_ms());
+        Self { app, collection, table: teller.table, keys, teller, today, grid, grids: BTreeMap::new(), columns: None }
     }
 
     /// The record of a row; an error if the row must be left out, nothing if it is none of its own.
@@ -60,19 +82,43 @@ impl<'a> Reader<'a> {
         seen: &mut BTreeSet<RecordId>,
         tell: &mut dyn FnMut(&Problem),
     ) -> Result<Option<Result<Ready, ()>>, ImportError> {
-        if !self.missing_told {
-            self.missing_told = true;
-            self.tell_missing(row, tell);
-        }
+        let columns = match self.columns.take() {
+            Some(columns) => columns,
+            None => self.find_columns(row, tell),
+        };
+        let read = self.read_in(&columns, row, seen, tell);
+        self.columns = Some(columns);
+        read
+    }
+
+    fn read_in(
+        &mut self,
+        columns: &Columns<'a>,
+        row: &Row,
+        seen: &mut BTreeSet<RecordId>,
+        tell: &mut dyn FnMut(&Problem),
+    ) -> Result<Option<Result<Ready, ()>>, ImportError> {
         let key_columns = self.table.key.texts();
         let teller = self.teller;
+        let first = self.table.key.first();
+        if row.banner {
+            if !self.table.repeats {
+                tell(&teller.problem(row.number, first, None, "title_between", false));
+            }
+            return Ok(None);
+        }
         let mut refuse = |column: &str, code: &str| {
             tell(&teller.problem(row.number, column, None, code, true));
             Ok(Some(Err(())))
         };
-        let first = key_columns.first().map_or("", String::as_str);
-        let parts = match self.keys.parts(key_columns, &cells(row, key_columns)) {
+        let parts = match self.keys.parts(key_columns, &cells(row, &columns.key)) {
             Ok(Some(parts)) => parts,
+            Ok(None) if self.table.may_lack => {
+                if !self.table.repeats {
+                    tell(&teller.problem(row.number, first, None, "lacks_key", false));
+                }
+                return Ok(None);
+            }
             Ok(None) if self.table.repeats => return Ok(None),
             Ok(None) => return refuse(first, "no_key"),
             Err(code) => return refuse(first, code),
@@ -81,37 +127,57 @@ impl<'a> Reader<'a> {
         if !seen.insert(record) {
             return if self.table.repeats { Ok(None) } else { refuse(first, "key_twice") };
         }
-        let grid = match &self.table.grid {
-            Some(column) => match text(row.cell(column).unwrap_or(&Cell::Empty)) {
-                Ok(code) if code.is_empty() => self.grid,
-                Ok(code) => match self.grid_of(code)? {
+        let grid = match (&self.table.grid, &columns.grid) {
+            (Some(column), Some(place)) => match text(place.cell(row)) {
+                Ok(code) if self.keys.is_nothing(&code) => self.grid,
+                Ok(code) => match self.grid_of(compact(&code))? {
                     Some(grid) => Some(grid),
                     None => return refuse(column, "unknown_grid"),
                 },
                 Err(code) => return refuse(column, code),
             },
-            None => self.grid,
+            _ => self.grid,
         };
+        let mut record_read = self.values(columns, row, tell);
+        if let Some(ready) = &mut record_read {
+            (ready.record, ready.grid) = (record, grid);
+        }
+        Ok(Some(record_read.ok_or(())))
+    }
+
+    /// The values of a row, put right where that is certain; none if one of them cannot be read.
+    fn values(&self, columns: &Columns<'a>, row: &Row, tell: &mut dyn FnMut(&Problem)) -> Option<Ready> {
         let mut values = self.table.fixed.clone();
         if self.collection.field("source").is_some() {
             values.entry("source".into()).or_insert_with(|| "import".into());
         }
-        let mut refs = Vec::new();
-        let mut good = true;
-        for column in &self.table.columns {
-            let Some(field) = self.collection.field(&column.to) else { continue };
-            let cells = cells(row, column.from.texts());
+        let (mut refs, mut months) = (Vec::new(), Vec::new());
+        let (mut good, mut repaired) = (true, false);
+        for (column, field, places) in &columns.fields {
+            let cells = cells(row, places);
+            let heading = column.from.first();
+            let mut note = |code: &str, refused| {
+                let shape = cells.first().and_then(|cell| text(cell).ok()).map(|text| Shape::of(&text.into()));
+                tell(&self.teller.problem(row.number, heading, shape, code, refused));
+            };
             let found = match entries((self.collection, field), column, &cells, self.keys) {
                 Ok(found) => found,
+                Err(NOT_WHOLE) => {
+                    let month = cells.first().and_then(|cell| day::read(cell, &text(cell).unwrap_or_default()));
+                    months.extend(month.map(|month| (field.key.as_str(), heading, month)));
+                    continue;
+                }
                 Err(code) => {
-                    let shape = cells.first().and_then(|cell| text(cell).ok()).map(|text| Shape::of(&text.into()));
-                    let heading = column.from.texts().first().map_or("", String::as_str);
-                    tell(&self.teller.problem(row.number, heading, shape, code, true));
+                    note(code, true);
                     good = false;
                     continue;
                 }
             };
-            for (key, value) in found {
+            if let Some(code) = found.repaired {
+                note(code, false);
+                repaired = true;
+            }
+            for (key, value) in found.entries {
                 if let Err(error) = self.collection.check_op(&key, &value) {
                     tell(&self.teller.malformed(row.number, &key, error.code, error.shape, &field.label));
                     good = false;
@@ -123,14 +189,47 @@ impl<'a> Reader<'a> {
                 values.insert(key, value);
             }
         }
-        Ok(Some(if good { Ok(Ready { row: row.number, record, grid, values, refs }) } else { Err(()) }))
+        let mapped = |key: &str| columns.fields.iter().any(|(column, ..)| column.to == key);
+        if !good {
+            return None;
+        }
+        let mut filled = repair::by_identity(self.collection, &mut values, &months, self.today);
+        filled.extend(repair::by_room(self.collection, &mut values));
+        for (key, code) in filled {
+            // What the sheet has no column for follows from the number in every row: nobody needs to look.
+            if mapped(key) {
+                tell(&self.teller.problem(row.number, self.teller.heading(key), None, code, false));
+                repaired = true;
+            }
+        }
+        for (key, heading, _) in months.iter().filter(|(key, ..)| !values.contains_key(*key)) {
+            let code = if self.collection.id == "person" && *key == "birth" { "birth_not_whole" } else { NOT_WHOLE };
+            tell(&self.teller.problem(row.number, heading, None, code, true));
+            good = false;
+        }
+        let ready = Ready { row: row.number, record: RecordId::default(), grid: None, values, refs, repaired };
+        good.then_some(ready)
     }
 
-    fn tell_missing(&self, row: &Row, tell: &mut dyn FnMut(&Problem)) {
+    /// Finds the columns by the sheet's headings and tells which of them are not there.
+    fn find_columns(&self, row: &Row, tell: &mut dyn FnMut(&Problem)) -> Columns<'a> {
+        let place = |heading: &String| match said(heading) {
+            Some(said) => Place::Said(Cell::Text(said.to_owned())),
+            None => Place::Column(row.headings.place(heading)),
+        };
         let mapped = self.table.columns.iter().filter(|column| !column.optional).flat_map(|column| column.from.texts());
         let wanted: BTreeSet<&String> = mapped.chain(self.table.key.texts()).chain(&self.table.grid).collect();
-        for heading in wanted.into_iter().filter(|heading| row.cell(heading).is_none()) {
+        for heading in wanted.into_iter().filter(|heading| matches!(place(heading), Place::Column(None))) {
             tell(&self.teller.problem(self.table.heading, heading, None, "no_column", false));
+        }
+        let field = |column: &'a Column| {
+            let places = column.from.texts().iter().map(place).collect();
+            Some((column, self.collection.field(&column.to)?, places))
+        };
+        Columns {
+            key: self.table.key.texts().iter().map(place).collect(),
+            grid: self.table.grid.as_ref().map(place),
+            fields: self.table.columns.iter().filter_map(field).collect(),
         }
     }
 
@@ -144,8 +243,17 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn cells<'a>(row: &'a Row, headings: &[String]) -> Vec<&'a Cell> {
-    headings.iter().map(|heading| row.cell(heading).unwrap_or(&Cell::Empty)).collect()
+impl Place {
+    fn cell<'r>(&'r self, row: &'r Row) -> &'r Cell {
+        match self {
+            Self::Column(place) => row.at(*place),
+            Self::Said(cell) => cell,
+        }
+    }
+}
+
+fn cells<'r>(row: &'r Row, places: &'r [Place]) -> Vec<&'r Cell> {
+    places.iter().map(|place| place.cell(row)).collect()
 }
 
 /// Says where in which file something is wrong.
@@ -191,6 +299,6 @@ impl Teller<'_> {
     pub fn heading<'k>(&'k self, key: &'k str) -> &'k str {
         let field = key.split('/').next().unwrap_or(key);
         let of = |name: &str| self.table.columns.iter().find(|column| column.to == name);
-        of(key).or_else(|| of(field)).and_then(|column| column.from.texts().first()).map_or(field, String::as_str)
+        of(key).or_else(|| of(field)).map_or(field, |column| column.from.first())
     }
 }

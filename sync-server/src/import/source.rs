@@ -1,11 +1,20 @@
 //! Rows of workbooks (xlsx) and CSV files (UTF-8 with or without mark, GB 18030), one at a time.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use calamine::{DataRef, Reader, Xlsx, XlsxError};
 use gridpass_core::codes::Date;
+use gridpass_core::codes::text::compact;
+
+use super::inspect::{Kind, Unfit, inspect};
+use super::merged::Merged;
+
+/// As many columns as a workbook may have.
+const MOST_COLUMNS: usize = 16_383;
 
 /// A cell.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -23,6 +32,75 @@ pub enum Cell {
     Day(Date),
     /// An error of a formula.
     Error,
+    /// A formula whose value the workbook does not hold.
+    NoValue,
+    /// Bytes that are no text in the encoding of the file.
+    Garbled,
+    /// A text that should hold building, unit and room and does not.
+    Unsplit,
+}
+
+/// The headings of a sheet, in order. White space, width and the mark of a must (`*姓 名`) do not matter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Headings {
+    names: Vec<String>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Headings {
+    /// Headings from the rows they stand in. One under another is `above/below`; one that comes again is `name(2)`.
+    pub fn of(rows: &[Vec<Cell>]) -> Self {
+        let width = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let mut headings = Self::default();
+        for place in 0..width {
+            let mut parts: Vec<String> = Vec::new();
+            for row in rows {
+                let said = row.get(place).map(super::convert::text).and_then(Result::ok).unwrap_or_default();
+                let said = said.split_whitespace().collect::<String>();
+                if !said.is_empty() && parts.last() != Some(&said) {
+                    parts.push(said);
+                }
+            }
+            headings.push(parts.join("/"));
+        }
+        headings
+    }
+
+    /// Adds a heading and returns its place.
+    pub fn push(&mut self, name: String) -> usize {
+        let place = self.names.len();
+        let mut key = regular(&name);
+        let mut name = name;
+        if !key.is_empty() {
+            if self.places.contains_key(&key) {
+                let same = self.names.iter().filter(|known| regular(known).starts_with(&key)).count();
+                name = format!("{name}({})", same + 1);
+                key = regular(&name);
+            }
+            self.places.insert(key, place);
+        }
+        self.names.push(name);
+        place
+    }
+
+    /// Where a heading stands.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(&regular(name)).copied()
+    }
+
+    /// How many columns there are up to the last that has a heading.
+    pub fn width(&self) -> usize {
+        self.names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1)
+    }
+
+    /// The headings as they are written, without white space; empty where a column has none.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+fn regular(heading: &str) -> String {
+    compact(heading).trim_matches(['*', ':']).to_owned()
 }
 
 /// A row.
@@ -31,16 +109,22 @@ pub struct Row {
     /// Counted from 1 as the workbook shows it; of a CSV file the line of its start.
     pub number: u32,
     /// The headings of the sheet.
-    pub headings: std::rc::Rc<Vec<String>>,
+    pub headings: Rc<Headings>,
     /// Its cells.
     pub cells: Vec<Cell>,
+    /// Whether one merged cell covers all of it: a title between the rows.
+    pub banner: bool,
 }
 
 impl Row {
     /// The cell under a heading; none where the sheet has no such column.
     pub fn cell(&self, heading: &str) -> Option<&Cell> {
-        let place = self.headings.iter().position(|known| known == heading)?;
-        Some(self.cells.get(place).unwrap_or(&Cell::Empty))
+        self.headings.place(heading).map(|place| self.at(Some(place)))
+    }
+
+    /// The cell at a place.
+    pub fn at(&self, place: Option<usize>) -> &Cell {
+        place.and_then(|place| self.cells.get(place)).unwrap_or(&Cell::Empty)
     }
 }
 
@@ -51,6 +135,8 @@ pub struct Source {
     pub name: String,
     /// The hash of its bytes.
     pub hash: [u8; 32],
+    /// Whether it holds macros. Nobody runs them.
+    pub macros: bool,
     path: PathBuf,
     form: Form,
 }
@@ -58,7 +144,7 @@ pub struct Source {
 #[derive(Debug)]
 enum Form {
     Workbook { sheets: Vec<String> },
-    Csv { sheet: String, encoding: &'static encoding_rs::Encoding },
+    Csv { sheet: String, encoding: &'static encoding_rs::Encoding, lines: u32 },
 }
 
 /// A file that cannot be read.
@@ -71,6 +157,16 @@ pub enum SourceError {
         file: String,
         /// Why.
         cause: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{file}: {what}; {remedy}")]
+    Unfit {
+        /// Its name.
+        file: String,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The workbook.
     #[error("{file}: is no workbook that can be read ({cause}); open it and save it as .xlsx or .csv")]
@@ -91,19 +187,24 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// Looks at a file: its hash, its sheets, its encoding. `.csv` is a CSV file, everything else a workbook.
+    /// Looks at a file: what it really is, within which bounds, its hash, its sheets, its encoding. `.csv` is a CSV file,
+    /// everything else a workbook; a file that is not what its name says is refused.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
         let name = text(path.file_name());
         let failed = |cause| SourceError::File { file: name.clone(), cause };
-        let (hash, utf8) = look(File::open(path).map_err(failed)?).map_err(failed)?;
-        let form = if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
-            let encoding = if utf8 { encoding_rs::UTF_8 } else { encoding_rs::GB18030 };
-            Form::Csv { sheet: text(path.file_stem()), encoding }
-        } else {
-            Form::Workbook { sheets: workbook(&name, path)?.sheet_names() }
+        let kind = inspect(path).map_err(failed)?;
+        let kind = kind.map_err(|Unfit { what, remedy }| SourceError::Unfit { file: name.clone(), what, remedy })?;
+        let (hash, utf8, lines) = look(File::open(path).map_err(failed)?).map_err(failed)?;
+        let form = match kind {
+            Kind::Csv => {
+                let encoding = if utf8 { encoding_rs::UTF_8 } else { encoding_rs::GB18030 };
+                Form::Csv { sheet: text(path.file_stem()), encoding, lines }
+            }
+            Kind::Workbook { .. } => Form::Workbook { sheets: workbook(&name, path)?.sheet_names() },
         };
-        Ok(Self { name, hash, path: path.to_owned(), form })
+        let macros = kind == Kind::Workbook { macros: true };
+        Ok(Self { name, hash, macros, path: path.to_owned(), form })
     }
 
     /// Whether the file has the sheet.
@@ -114,22 +215,70 @@ impl Source {
         }
     }
 
+    /// The names of its sheets.
+    pub fn sheets(&self) -> Vec<&str> {
+        match &self.form {
+            Form::Workbook { sheets } => sheets.iter().map(String::as_str).collect(),
+            Form::Csv { sheet, .. } => vec![sheet],
+        }
+    }
+
+    /// The last row of a sheet, where the file says so.
+    pub fn last_row(&self, sheet: &str) -> Option<u32> {
+        match &self.form {
+            Form::Csv { lines, .. } => Some(*lines),
+            Form::Workbook { .. } => {
+                let mut workbook = workbook(&self.name, &self.path).ok()?;
+                let end = workbook.worksheet_cells_reader(sheet).ok()?.dimensions().end.0;
+                (end > 0).then(|| end.saturating_add(1))
+            }
+        }
+    }
+
+    /// The first rows of a sheet that are not empty; a banner is one that begins with a cell over several columns.
+    pub fn peek(&self, sheet: &str, most: usize) -> Result<Vec<Row>, SourceError> {
+        /// The end of looking, or why it failed.
+        enum End {
+            Enough,
+            Failed(SourceError),
+        }
+        impl From<SourceError> for End {
+            fn from(error: SourceError) -> Self {
+                Self::Failed(error)
+            }
+        }
+        let mut rows = Vec::new();
+        let looked = self.rows(sheet, 0, 0, &mut |row| {
+            rows.push(row);
+            if rows.len() >= most { Err(End::Enough) } else { Ok(()) }
+        });
+        match looked {
+            Err(End::Failed(error)) => Err(error),
+            Ok(()) | Err(End::Enough) => Ok(rows),
+        }
+    }
+
     /// Hands on the rows below the headings that are not empty.
     pub fn rows<E: From<SourceError>>(
         &self,
         sheet: &str,
         heading: u32,
+        heading_rows: u32,
         take: &mut dyn FnMut(Row) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut headings = std::rc::Rc::new(Vec::new());
-        let mut hand_on = |number: u32, cells: Vec<Cell>| -> Result<(), E> {
-            if number == heading {
-                headings =
-                    std::rc::Rc::new(cells.iter().map(super::convert::text).map(Result::unwrap_or_default).collect());
-            } else if number > heading && cells.iter().any(|cell| *cell != Cell::Empty) {
-                take(Row { number, headings: headings.clone(), cells })?;
+        let first = heading.saturating_add(heading_rows);
+        let (mut above, mut headings) = (Vec::new(), None);
+        let mut hand_on = |number: u32, cells: Vec<Cell>, covered: usize| -> Result<(), E> {
+            if number < heading {
+                return Ok(());
             }
-            Ok(())
+            if number < first {
+                above.push(cells);
+                return Ok(());
+            }
+            let headings = headings.get_or_insert_with(|| Rc::new(Headings::of(&above))).clone();
+            let banner = covered > 1 && covered >= headings.width();
+            take(Row { number, headings, cells, banner })
         };
         match &self.form {
             Form::Workbook { .. } => self.workbook_rows(sheet, &mut hand_on),
@@ -140,44 +289,64 @@ impl Source {
     fn workbook_rows<E: From<SourceError>>(
         &self,
         sheet: &str,
-        take: &mut dyn FnMut(u32, Vec<Cell>) -> Result<(), E>,
+        take: &mut dyn FnMut(u32, Vec<Cell>, usize) -> Result<(), E>,
     ) -> Result<(), E> {
         let refuse = |error: XlsxError| SourceError::Workbook { file: self.name.clone(), cause: cause(&error) };
         let mut workbook = workbook(&self.name, &self.path)?;
+        let mut merged = Merged::new(workbook.merge_cells_by_sheet_name(sheet).map_err(refuse)?);
         let mut reader = workbook.worksheet_cells_reader(sheet).map_err(refuse)?;
-        let (mut number, mut cells) = (0, Vec::new());
-        while let Some(found) = reader.next_cell().map_err(refuse)? {
-            let (row, column) = found.get_position();
-            if row + 1 != number {
-                if number > 0 {
-                    take(number, std::mem::take(&mut cells))?;
+        let mut hand_on = |row: u32, mut cells: Vec<Cell>| -> Result<(), E> {
+            let empty = cells.iter().all(|cell| *cell == Cell::Empty);
+            let covered = merged.fill(row, &mut cells);
+            if empty { Ok(()) } else { take(row.saturating_add(1), cells, covered) }
+        };
+        let (mut current, mut cells) = (None, Vec::new());
+        while let Some(found) = reader.next_cell_with_formula_metadata().map_err(refuse)? {
+            let (row, column) = found.pos;
+            if current != Some(row) {
+                if let Some(row) = current {
+                    hand_on(row, std::mem::take(&mut cells))?;
                 }
-                number = row + 1;
+                current = Some(row);
             }
-            let column = usize::try_from(column).unwrap_or(usize::MAX).min(16_384);
-            if cells.len() <= column {
-                cells.resize(column + 1, Cell::Empty);
-            }
-            if let Some(place) = cells.get_mut(column) {
-                *place = cell(found.get_value());
+            let value = match (&found.value, &found.formula) {
+                (DataRef::Empty, Some(_)) => Cell::NoValue,
+                (value, _) => cell(value),
+            };
+            let column = usize::try_from(column).unwrap_or(usize::MAX).min(MOST_COLUMNS);
+            if value != Cell::Empty {
+                if cells.len() <= column {
+                    cells.resize(column + 1, Cell::Empty);
+                }
+                if let Some(place) = cells.get_mut(column) {
+                    *place = value;
+                }
             }
         }
-        if number > 0 { take(number, cells) } else { Ok(()) }
+        if let Some(row) = current { hand_on(row, cells) } else { Ok(()) }
     }
 
     fn csv_rows<E: From<SourceError>>(
         &self,
         encoding: &'static encoding_rs::Encoding,
-        take: &mut dyn FnMut(u32, Vec<Cell>) -> Result<(), E>,
+        take: &mut dyn FnMut(u32, Vec<Cell>, usize) -> Result<(), E>,
     ) -> Result<(), E> {
         let file = File::open(&self.path).map_err(|cause| SourceError::File { file: self.name.clone(), cause })?;
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(BufReader::new(file));
+        // Lines end with a line feed: where the reader takes a return for the end, it counts the next line as the same. The
+        // return then is white space behind the last cell.
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .terminator(csv::Terminator::Any(b'\n'))
+            .from_reader(BufReader::new(file));
         let mut record = csv::ByteRecord::new();
         let mut line = 0;
         while reader.read_byte_record(&mut record).map_err(|_| SourceError::Csv { file: self.name.clone(), line })? {
             line = record.position().map_or(line, csv::Position::line);
-            let cells = record.iter().map(|bytes| typed(&encoding.decode_with_bom_removal(bytes).0)).collect();
-            take(u32::try_from(line).unwrap_or(u32::MAX), cells)?;
+            let cells: Vec<Cell> = record.iter().map(|bytes| decoded(encoding, bytes)).collect();
+            if cells.iter().any(|cell| *cell != Cell::Empty) {
+                take(u32::try_from(line).unwrap_or(u32::MAX), cells, 0)?;
+            }
         }
         Ok(())
     }
@@ -218,6 +387,13 @@ fn cell(value: &DataRef<'_>) -> Cell {
     }
 }
 
+fn decoded(encoding: &'static encoding_rs::Encoding, bytes: &[u8]) -> Cell {
+    match encoding.decode_with_bom_removal(bytes) {
+        (_, true) => Cell::Garbled,
+        (text, false) => typed(&text),
+    }
+}
+
 fn typed(text: &str) -> Cell {
     match text.trim_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}') {
         "" => Cell::Empty,
@@ -225,18 +401,20 @@ fn typed(text: &str) -> Cell {
     }
 }
 
-/// The hash of a file, and whether all of it is UTF-8.
-fn look(mut file: File) -> std::io::Result<([u8; 32], bool)> {
+/// The hash of a file, whether all of it is UTF-8, and how many lines it has.
+fn look(mut file: File) -> std::io::Result<([u8; 32], bool, u32)> {
     let mut hasher = blake3::Hasher::new();
     let mut piece = vec![0; 64 << 10];
-    let (mut utf8, mut rest) = (true, Vec::new());
+    let (mut utf8, mut rest, mut lines) = (true, Vec::new(), 0);
     loop {
         let length = file.read(&mut piece)?;
         let bytes = piece.get(..length).unwrap_or_default();
         if bytes.is_empty() {
-            return Ok((*hasher.finalize().as_bytes(), utf8 && rest.is_empty()));
+            return Ok((*hasher.finalize().as_bytes(), utf8 && rest.is_empty(), lines));
         }
         hasher.update(bytes);
+        let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+        lines = u32::try_from(ends).map_or(u32::MAX, |ends| lines.saturating_add(ends));
         if utf8 {
             rest.extend_from_slice(bytes);
             match std::str::from_utf8(&rest) {

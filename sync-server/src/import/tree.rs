@@ -56,7 +56,7 @@ pub fn tree(app: &App, path: &Path) -> Result<Made, TreeError> {
         return Err(TreeError::NoSheet);
     }
     let mut made = Made::default();
-    source.rows(&sheet, 1, &mut |row| take(app, &row, &mut made))?;
+    source.rows(&sheet, 1, 1, &mut |row| take(app, &row, &mut made))?;
     Ok(made)
 }
 

@@ -4,30 +4,30 @@ use std::collections::BTreeMap;
 
 use gridpass_core::bucket::{Bucket, BucketClass};
 use gridpass_core::catalog::{Catalog, Collection, Level, NoFacts, Shape};
-use gridpass_core::id::{ActorId, ChangeHash, GridId, IntentId, RecordId};
+use gridpass_core::id::{ActorId, BatchId, ChangeHash, GridId, IntentId, RecordId};
 use gridpass_core::record::edit::{Edit, plan};
 use gridpass_core::record::{Document, check, plain, same, shown_values};
 use gridpass_core::wire::{self, FMT_AUTOMERGE, IntentKind, Role};
 use gridpass_core::{Value, Values};
 
-use super::ImportError;
 use super::mapping::Table;
 use super::report::{Problem, Summary};
 use super::rows::{Ready, Teller};
 use super::source::Source;
+use super::{ImportError, TRIES};
 use crate::app::App;
 use crate::catalogs::shared;
-use crate::db::{ItemRef, Principal, RecordFacts};
+use crate::db::{ChangeMeta, Principal, RecordFacts};
 use crate::log::{Audit, Base, By, Commit, Files, NewChange, Outcome, RecordWrite, Write};
 use crate::office::Office;
 
-/// How often a batch is prepared again because phones were faster.
-const TRIES: usize = 8;
+/// The key whose value ends a record.
+const END: &str = "end/date";
 
 /// Writes batches and counts.
 pub struct Writer<'a> {
-    app: &'a App,
-    catalog: &'a Catalog,
+    pub(super) app: &'a App,
+    pub(super) catalog: &'a Catalog,
     dry_run: bool,
     /// The records of this run with their grids: a dry run stores none of them.
     planned: BTreeMap<RecordId, GridId>,
@@ -138,10 +138,9 @@ impl<'a> Writer<'a> {
         tell: &mut dyn FnMut(&Problem),
     ) -> Result<Vec<(Ready, GridId)>, ImportError> {
         let office = self.app.office(now_ms, &self.app.catalogs());
-        // Only the records are asked for: a row has neither hash nor intent before it is known what stands.
-        let nothing = |record| ItemRef { record, generation: 0, hash: ChangeHash([0; 32]), intent: IntentId([0; 16]) };
-        let refs: Vec<ItemRef> = rows.iter().map(|(row, _)| nothing(row.record)).collect();
-        let mut facts = self.app.db.push_facts(&Principal::SERVER, now_ms, &refs, usize::MAX)?.records;
+        let batch = self.summary.batch;
+        let records: Vec<RecordId> = rows.iter().map(|(row, _)| row.record).collect();
+        let mut facts = self.app.db.standing(&Principal::SERVER, now_ms, &records)?;
         let (mut commits, mut written) = (Vec::new(), Vec::new());
         for (row, grid) in rows {
             let facts = facts.remove(&row.record).unwrap_or_default();
@@ -150,18 +149,24 @@ impl<'a> Writer<'a> {
                 kept += u64::from(problem.code == "differs_kept");
                 tell(problem);
             };
-            let step = prepare(&office, collection, teller, (&row, grid), facts, &source.hash, &mut note)?;
+            let step = prepare(&office, collection, teller, (&row, grid), facts, (&source.hash, batch), &mut note)?;
             let counts = self.summary.counts(&collection.id);
             match step {
-                Step::Unchanged => counts.unchanged += 1,
+                Step::Unchanged => {
+                    counts.unchanged += 1;
+                    counts.repaired += u64::from(row.repaired);
+                }
                 Step::Refused => {
                     counts.refused += 1;
                     self.planned.remove(&row.record);
                 }
-                Step::Write(write) if self.dry_run => match write.base {
-                    Some(_) => counts.changed += 1,
-                    None => counts.created += 1,
-                },
+                Step::Write(write) if self.dry_run => {
+                    counts.repaired += u64::from(row.repaired);
+                    match write.base {
+                        Some(_) => counts.changed += 1,
+                        None => counts.created += 1,
+                    }
+                }
                 Step::Write(write) => {
                     let object = Some(row.record.0.to_vec());
                     let audit = Audit { action: "imported", object, detail: "{}".into(), ..Audit::default() };
@@ -180,6 +185,7 @@ impl<'a> Writer<'a> {
             match outcome {
                 Outcome::Stored(_) => {
                     counts.kept += kept;
+                    counts.repaired += u64::from(row.repaired);
                     if new { counts.created += 1 } else { counts.changed += 1 }
                 }
                 Outcome::Stale if last => counts.refused += 1,
@@ -197,18 +203,15 @@ fn prepare(
     teller: &Teller<'_>,
     (row, grid): (&Ready, GridId),
     facts: RecordFacts,
-    file: &[u8; 32],
+    (file, batch): (&[u8; 32], Option<BatchId>),
     tell: &mut dyn FnMut(&Problem),
 ) -> Result<Step, ImportError> {
     let bytes = facts.changes.iter().map(|change| change.row.bytes.as_slice());
-    let mut document = Document::from_changes(bytes).map_err(|_| ImportError::Damaged)?;
-    let is_office = |actor: &ActorId| {
-        facts.changes.iter().any(|change| change.row.author.role == Role::OFFICE && change.actor == *actor)
-    };
+    let document = Document::from_changes(bytes).map_err(|_| ImportError::Damaged)?;
     let imported = |hash: &ChangeHash| {
         facts.changes.iter().any(|change| change.row.hash == *hash && change.intent_kind == IntentKind::IMPORT)
     };
-    let shown = shown_values(&document.state(), is_office);
+    let shown = shown_values(&document.state(), |actor| is_office(&facts, actor));
     let old = plain(&shown);
     let mut edits = Vec::new();
     for (key, new) in &row.values {
@@ -231,6 +234,15 @@ fn prepare(
         }
         edits.push(Edit::over(key.as_str(), shown.get(key), new.clone()));
     }
+    // A row that comes again takes back that an undo has ended its record.
+    if let ([end], false) = (document.live(END).as_slice(), row.values.contains_key(END))
+        && !end.value.is_null()
+        && facts.changes.iter().any(|change| change.row.hash == end.change && is_undo(change))
+    {
+        for key in [END, "end/reason"] {
+            edits.push(Edit::over(key, shown.get(key), Value::Null));
+        }
+    }
     let policy = |key: &str| collection.key(key).map(|form| form.policy);
     let puts = plan(&shown, &edits, policy, || IntentId([0; 16])).unwrap_or_default();
     if let Some(standing) = &facts.row
@@ -245,6 +257,39 @@ fn prepare(
     if !judge(office, collection, teller, row.row, &old, &puts, tell) {
         return Ok(Step::Refused);
     }
+    let home = facts.row.as_ref().map_or_else(|| home(collection.bucket, grid), |standing| standing.home);
+    // The same row over the same state is one act.
+    let heads: Vec<u8> = document.heads().iter().flat_map(|hash| hash.0).collect();
+    let intent = IntentId::derived("import", &[file, row.record.as_bytes(), &heads]);
+    let composed = Composed { puts, intent, kind: IntentKind::IMPORT, batch, home };
+    match compose(office, collection, row.record, document, facts, composed)? {
+        Some(write) => Ok(Step::Write(Box::new(write))),
+        None => {
+            tell(&teller.problem(row.row, "", None, "too_large", true));
+            Ok(Step::Refused)
+        }
+    }
+}
+
+/// What is put into a record, and as what.
+pub(super) struct Composed {
+    pub puts: Vec<(String, Value)>,
+    pub intent: IntentId,
+    pub kind: IntentKind,
+    pub batch: Option<BatchId>,
+    pub home: Bucket,
+}
+
+/// The write that puts values over what stands; none if the record would become too large.
+pub(super) fn compose(
+    office: &Office,
+    collection: &Collection,
+    record: RecordId,
+    mut document: Document,
+    facts: RecordFacts,
+    composed: Composed,
+) -> Result<Option<RecordWrite>, ImportError> {
+    let Composed { puts, intent, kind, batch, home } = composed;
     let names = puts.iter().filter_map(|(key, value)| shared(collection, key, value)).collect();
     let change = document.change_putting(office.console, office.now_ms.div_euclid(1000), puts);
     let built = change.build().map_err(|_| ImportError::Damaged)?;
@@ -254,15 +299,14 @@ fn prepare(
         home: standing.home,
         also: standing.also.clone(),
     });
-    let heads: Vec<u8> = change.deps.iter().flat_map(|hash| hash.0).collect();
     document.apply([built.clone()]).map_err(|_| ImportError::Damaged)?;
-    if check::device_bytes(&document.state()) > wire::MAX_RECORD_BYTES || change.puts.len() > wire::MAX_PUTS {
-        tell(&teller.problem(row.row, "", None, "too_large", true));
-        return Ok(Step::Refused);
+    let state = document.state();
+    if check::device_bytes(&state) > wire::MAX_RECORD_BYTES || change.puts.len() > wire::MAX_PUTS {
+        return Ok(None);
     }
-    let shown = shown_values(&document.state(), is_office);
-    Ok(Step::Write(Box::new(RecordWrite {
-        record: row.record,
+    let shown = shown_values(&state, |actor| is_office(&facts, actor));
+    Ok(Some(RecordWrite {
+        record,
         collection: collection.id.clone(),
         generation: base.as_ref().map_or(0, |base| base.generation),
         fmt: FMT_AUTOMERGE,
@@ -270,25 +314,34 @@ fn prepare(
             change,
             built,
             by: By { role: Role::CONSOLE, user: None, device: None, grant: None },
-            // The same row over the same state is one act.
-            intent: IntentId::derived("import", &[file, row.record.as_bytes(), &heads]),
-            intent_kind: IntentKind::IMPORT,
+            intent,
+            intent_kind: kind,
             visit: None,
             catalog_version: office.catalog_version,
             device_ms: office.now_ms,
             corrected_ms: office.now_ms,
-            batch: None,
+            batch,
         }],
         heads: document.heads(),
         shown,
-        home: base.as_ref().map_or_else(|| home(collection.bucket, grid), |base| base.home),
+        home,
         base,
         also: facts.row.map(|standing| standing.also).unwrap_or_default(),
         names,
         tickets: Vec::new(),
         decided: Vec::new(),
         files: Files::default(),
-    })))
+    }))
+}
+
+fn is_office(facts: &RecordFacts, actor: &ActorId) -> bool {
+    facts.changes.iter().any(|change| change.row.author.role == Role::OFFICE && change.actor == *actor)
+}
+
+/// Whether a change ended a record because the import that made it was undone.
+pub(super) fn is_undo(change: &ChangeMeta) -> bool {
+    let author = &change.row.author;
+    author.role == Role::CONSOLE && author.user.is_none() && change.intent_kind == IntentKind::END
 }
 
 /// Tells what the rules say of the record with the puts; whether it may be written. What was wrong before does not stop it.

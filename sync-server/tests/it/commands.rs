@@ -11,7 +11,7 @@ pub fn gridpass(folder: &Path, arguments: &[&str]) -> Output {
     command.arg("--data").arg(folder).args(arguments).env_remove("GRIDPASS_PASSPHRASE").output().unwrap()
 }
 
-fn told(output: &Output) -> String {
+pub fn told(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

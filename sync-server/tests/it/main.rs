@@ -23,7 +23,21 @@ mod http;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
+mod imports_bad;
+#[cfg(test)]
+mod imports_errors;
+#[cfg(test)]
+mod imports_killed;
+#[cfg(test)]
+mod imports_messy;
+#[cfg(test)]
+mod imports_propose;
+#[cfg(test)]
+mod imports_undo;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod messy;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]

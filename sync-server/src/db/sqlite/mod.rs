@@ -4,6 +4,7 @@ mod census;
 mod commit;
 mod copy;
 mod files;
+mod imports;
 mod log_end;
 mod migrations;
 mod names;
@@ -23,16 +24,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::{ActorId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
+use gridpass_core::id::{ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
 use gridpass_core::wire::{BucketCursor, Cursor, Nonce, Role, Touched};
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, ErrorCode, Row, Transaction};
 
 use super::{
-    AssignmentRow, BucketRead, Census, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ItemRef,
-    Manifest, NewPack, Principal, PushFacts, Rebuilt, UnitRow,
+    AssignmentRow, BucketRead, Census, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ImportedChange,
+    ItemRef, Manifest, NewPack, Principal, PushFacts, Rebuilt, RecordFacts, UnitRow,
 };
+use crate::import::batch::Batch;
 use crate::log::{Audit, Commit, Outcome};
 use commit::execute;
 pub use copy::{beside, is_open, mark_as_copy, verify_copy};
@@ -147,6 +149,11 @@ impl Sqlite {
 
 const FULL: &str =
     "the disk, or max_database_mb, is full: make room; nothing of this was written, and what was stored is kept";
+/// Kilobytes of pages that the writer holds, and pages after which the log is folded into the file.
+const ORDINARY: (i64, i64) = (2_000, 4_000);
+/// The same while very many rows come. Their names are spread over all pages, so that every batch touches thousands of
+/// them: held and folded rarely, a page is written once for many batches.
+const BULK: (i64, i64) = (96_000, 64_000);
 
 fn configure(connection: &Connection) -> Result<(), DbError> {
     connection
@@ -237,6 +244,50 @@ impl Database for Sqlite {
 
     fn push_facts(&self, _: &Principal, _: i64, items: &[ItemRef], most_bytes: usize) -> Result<PushFacts, DbError> {
         self.read("looking up a push", |tx| push::facts(tx, items, most_bytes))
+    }
+
+    fn standing(
+        &self,
+        _: &Principal,
+        _: i64,
+        records: &[RecordId],
+    ) -> Result<BTreeMap<RecordId, RecordFacts>, DbError> {
+        self.read("looking up records", |tx| push::standing(tx, records))
+    }
+
+    fn bulk(&self, many: bool) -> Result<(), DbError> {
+        const STEP: &str = "making ready for many rows";
+        let (cache_kb, checkpoint) = if many { BULK } else { ORDINARY };
+        self.writer.run(STEP, 0, move |connection| {
+            connection.pragma_update(None, "cache_size", -cache_kb).map_err(backend(STEP))?;
+            let set = connection.pragma_update_and_check(None, "wal_autocheckpoint", checkpoint, |_| Ok(()));
+            set.map_err(backend(STEP))
+        })
+    }
+
+    fn import_batches(&self, _: &Principal, _: i64) -> Result<Vec<Batch>, DbError> {
+        self.read("listing imports", |tx| imports::batches(tx))
+    }
+
+    fn import_changes(
+        &self,
+        _: &Principal,
+        _: i64,
+        batch: BatchId,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<ImportedChange>, DbError> {
+        self.read("reading an import", |tx| imports::changes(tx, batch, before, limit))
+    }
+
+    fn import_hashes(
+        &self,
+        _: &Principal,
+        _: i64,
+        batch: BatchId,
+        record: RecordId,
+    ) -> Result<Vec<ChangeHash>, DbError> {
+        self.read("reading an import", |tx| imports::hashes(tx, batch, record))
     }
 
     fn homes(&self, _: &Principal, _: i64, records: &[RecordId]) -> Result<BTreeMap<RecordId, Bucket>, DbError> {

@@ -41,13 +41,22 @@ pub(super) fn who(
     Ok(Some(connection.last_insert_rowid()))
 }
 
-/// The number of the push that brought something; its proof is stored before.
+/// The number of an import.
+pub(super) fn import(connection: &Connection, batch: BatchId) -> Result<Option<i64>, DbError> {
+    let mut find =
+        connection.prepare_cached("SELECT number FROM batch WHERE device = ?1 AND id = ?2").map_err(backend(STEP))?;
+    optional(find.query_row([DeviceId::default().0, batch.0], |row| row.get(0)), STEP)
+}
+
+/// The number of the push or import that brought something; its proof is stored before.
 pub(super) fn batch(
     connection: &Connection,
     device: Option<DeviceId>,
     batch: Option<BatchId>,
 ) -> Result<Option<i64>, DbError> {
-    let (Some(device), Some(batch)) = (device, batch) else { return Ok(None) };
+    let Some(batch) = batch else { return Ok(None) };
+    // An import is a batch of no phone.
+    let device = device.unwrap_or_default();
     let mut find = connection
         .prepare_cached("SELECT max(number) FROM batch WHERE device = ?1 AND id = ?2")
         .map_err(backend(STEP))?;

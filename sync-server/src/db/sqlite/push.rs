@@ -28,6 +28,21 @@ pub(super) fn facts(connection: &Connection, items: &[ItemRef], most_bytes: usiz
     Ok(facts)
 }
 
+/// Rows and changes of those of the records that exist, and nothing else of them.
+pub(super) fn standing(
+    connection: &Connection,
+    records: &[RecordId],
+) -> Result<BTreeMap<RecordId, RecordFacts>, DbError> {
+    let mut found = BTreeMap::new();
+    for record in records {
+        if let Some(row) = record_row(connection, *record)? {
+            let changes = changes(connection, *record, row.generation)?;
+            found.insert(*record, RecordFacts { row: Some(row), changes, ..RecordFacts::default() });
+        }
+    }
+    Ok(found)
+}
+
 /// By hash among changes and quarantine, then by intent among changes.
 fn known(connection: &Connection, item: &ItemRef) -> Result<Known, DbError> {
     const STEP: &str = "looking for a change";
