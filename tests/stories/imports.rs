@@ -37,7 +37,7 @@ async fn a_phone_sees_what_an_undone_import_left_and_keeps_what_it_edited_itself
     assert_eq!(li.phone.show(area("1")).unwrap().row.title, "山海花园");
 
     // Li corrects one of the new estates; then the office takes its workbook back.
-    let edit = Edit { key: "estate".into(), seen: "海风花园".into(), new: "海风花园二期".into() };
+    let edit = Edit::new("estate", "海风花园", "海风花园二期");
     li.phone.save(SaveInput { record: Some(area("2")), edits: vec![edit], ..SaveInput::default() }).unwrap();
     li.sync().await.unwrap();
     let mut kept = Vec::new();

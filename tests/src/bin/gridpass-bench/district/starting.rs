@@ -98,7 +98,7 @@ async fn edits(handset: &Handset, name: &impl Fn(&str) -> String, table: &mut Ta
         let seen = handset.phone.values(row.record)?;
         let seen = seen.get("best_time").map(|shown| shown.value().clone()).unwrap_or_default();
         let new = if seen == "weekend".into() { "any" } else { "weekend" };
-        let edits = vec![Edit { key: "best_time".to_owned(), seen, new: new.into() }];
+        let edits = vec![Edit::new("best_time", seen, new)];
         handset.phone.save(SaveInput { record: Some(row.record), edits, ..SaveInput::default() })?;
     }
     handset.line.take();
