@@ -148,7 +148,7 @@ impl Command {
             Self::Grid(GridCommand::Import { .. }) => "grid import",
             Self::Device(DeviceCommand::Code { .. }) => "device code",
             Self::Device(DeviceCommand::Revoke { .. }) => "device revoke",
-            Self::Import { dry_run: false, .. } => "import",
+            Self::Import(args) => return args.act(),
             Self::Parameter(ParameterCommand::Set { .. }) => "parameter set",
             Self::Catalog(cli::catalog::CatalogCommand::Publish { .. }) => "catalog publish",
             Self::Backup(_) => "backup",

@@ -7,6 +7,9 @@ use gridpass_tests::sim::run;
 /// How many seeds each test plays.
 const SEEDS: u64 = 8;
 const STEPS: usize = 120;
+/// How many seeds a bug gets at most, and how long each is.
+const BUG_SEEDS: u64 = 40;
+const BUG_STEPS: usize = 300;
 
 #[test]
 fn after_every_fault_every_edit_is_somewhere_and_all_show_the_same() {
@@ -40,7 +43,7 @@ fn every_committed_plan_holds() {
 #[test]
 fn planted_bugs_are_noticed() {
     for planted in Planted::ALL {
-        let mut plans = (1..=SEEDS).map(|seed| Plan::draw(seed, STEPS));
+        let mut plans = (1..=BUG_SEEDS).map(|seed| Plan::draw(seed, BUG_STEPS));
         assert!(plans.any(|plan| !run(&plan, planted).unwrap().faults.is_empty()), "{planted:?}");
     }
 }

@@ -227,7 +227,10 @@ impl Engine {
             }
             // A server that forgets tokens at once, because it was put back or starts again and again, says nothing
             // about the device; the way to a token says so when it does.
-            Event::Failed(Failure::Unauthorized) => self.fail(Failure::Busy, random),
+            Event::Failed(Failure::Unauthorized) => {
+                self.token = false;
+                self.fail(Failure::Busy, random)
+            }
             Event::Failed(failure) => self.fail(failure, random),
         }
     }

@@ -29,6 +29,17 @@ pub struct ImportArgs {
     run: RunArgs,
 }
 
+impl ImportArgs {
+    /// What is noted in the log when it is done.
+    pub fn act(&self) -> Option<&'static str> {
+        match self.command {
+            None => (!self.run.dry_run).then_some("import"),
+            Some(ImportCommand::Undo { .. }) => Some("import undo"),
+            Some(ImportCommand::Propose { .. } | ImportCommand::List) => None,
+        }
+    }
+}
+
 /// What goes with imports.
 #[derive(Subcommand)]
 enum ImportCommand {

@@ -39,6 +39,13 @@ pub enum Fate {
     AcknowledgedThenDiskLost,
 }
 
+impl Fate {
+    /// Whether the disk it was on was put back.
+    pub fn is_of_a_lost_disk(self) -> bool {
+        matches!(self, Self::LostWithDisk | Self::AcknowledgedThenDiskLost)
+    }
+}
+
 /// One edited field of one save.
 #[derive(Debug, Clone)]
 pub struct Edit {

@@ -100,7 +100,7 @@ pub const ACTS: [(Act, &str, usize); 30] = [
     (Act::Clone, "clone", 1),
     (Act::Clock, "clock", 2),
     (Act::Assign, "assign", 2),
-    (Act::Wait, "wait", 2),
+    (Act::Wait, "wait", 4),
     (Act::Move, "move", 2),
 ];
 

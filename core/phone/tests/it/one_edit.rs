@@ -73,7 +73,8 @@ fn a_lost_answer_is_asked_for_again_with_the_same_batch() {
     assert!(ann.sync().complete);
     let world = server.world();
     assert_eq!(world.seen.pushes.len(), 2);
-    assert_eq!(world.seen.pushes[0], world.seen.pushes[1]);
+    let (first, again) = (&world.seen.pushes[0], &world.seen.pushes[1]);
+    assert_eq!((first.batch, &first.items, &first.signature), (again.batch, &again.items, &again.signature));
     assert_eq!(world.records[&person].rows.len(), 1);
     drop(world);
     let receipts = ann.phone().receipts(person).unwrap();

@@ -83,9 +83,12 @@ impl Play {
             Err(error) => return self.refused(number, &error),
         };
         if self.planted == Planted::ErasedConflict {
-            for (key, shown) in phone.values(record)?.iter().filter(|(_, shown)| shown.is_conflict()) {
-                let seen = shown.all().into_iter().cloned().collect();
-                let _nobody_is_told = phone.resolve(record, key, shown.value().clone(), seen);
+            let rows = phone.list(ListQuery { limit: 10_000, ..ListQuery::default() })?.rows;
+            for row in rows.into_iter().filter(|row| row.conflicts > 0) {
+                for (key, shown) in phone.values(row.record)?.iter().filter(|(_, shown)| shown.is_conflict()) {
+                    let seen = shown.all().into_iter().cloned().collect();
+                    let _nobody_is_told = phone.resolve(row.record, key, shown.value().clone(), seen);
+                }
             }
             return Ok(());
         }
