@@ -215,10 +215,13 @@ impl Model {
     }
 }
 
-/// The values that whoever wrote an edit had before him: those he was shown, and those that their writers were shown.
+/// The values that whoever wrote an edit had before him: those he was shown, those he had written himself (a conflict is
+/// shown until the decision about it comes back), and those that their writers were shown.
 fn knew(here: &[&Edit], edit: &Edit) -> BTreeSet<Plain> {
     let mut known = BTreeSet::new();
-    let mut next = edit.seen.clone();
+    let before = here.iter().take_while(|other| !std::ptr::eq(**other, edit));
+    let own = before.filter(|other| other.phone == edit.phone && other.value != edit.value);
+    let mut next: Vec<Plain> = edit.seen.iter().cloned().chain(own.map(|own| own.value.clone())).collect();
     while let Some(value) = next.pop() {
         if known.insert(value.clone()) {
             let writers = here.iter().filter(|other| other.value == value);

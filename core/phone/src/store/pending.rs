@@ -241,10 +241,14 @@ pub fn move_all(db: &Connection, from: PendingState, to: PendingState) -> Result
 }
 
 /// Queues again what fell although the server had it, of records that no open bucket brings: a server that was put back
-/// lacks what it was made on, and takes it once whoever made that has brought it again.
+/// lacks what it was made on, and takes it once whoever made that has brought it again. In a grid that has left the phone
+/// that is tried a few times, and then its author is told.
 pub fn offer_again(db: &Connection) -> Result<()> {
     db.execute(
-        "UPDATE pending SET state = 0, attempts = 0 WHERE state = 2 AND receipted = 1 AND NOT EXISTS
+        "UPDATE pending SET state = 0, attempts = CASE WHEN EXISTS
+             (SELECT 1 FROM settled s JOIN bucket b ON b.name = s.home WHERE s.record = pending.record)
+             THEN 0 ELSE attempts END
+         WHERE state = 2 AND receipted = 1 AND NOT EXISTS
              (SELECT 1 FROM settled_bucket m JOIN bucket b ON b.name = m.bucket AND b.load = m.load
               WHERE m.record = pending.record AND b.state = 1)",
         (),
