@@ -74,20 +74,21 @@ impl Taken {
 
 impl Inner {
     /// Stores what was pulled and says how to go on.
-    pub(crate) fn take_pull(&self, request: &PullRequest, answer: &PullAnswer) -> store::Result<Event> {
+    pub(crate) fn take_pull(&self, request: &PullRequest, answer: PullAnswer) -> store::Result<Event> {
         let now = self.answered(answer.server_ms)?;
         let catalog = self.catalog();
-        let mut progress = self.take_scope(now, &catalog, answer)?;
+        let mut progress = self.take_scope(now, &catalog, &answer)?;
         let (mut more, mut new_catalog) = (false, false);
-        for page in &answer.pages {
+        for page in answer.pages {
+            let (moves, is_more) = (page.to.is_some(), page.more);
             let taken = self.store.write(|tx| self.take_page(tx, now, &catalog, page))?;
             if let Some(taken) = taken {
-                progress |= page.to.is_some();
-                more |= page.more;
+                progress |= moves;
+                more |= is_more;
                 new_catalog |= taken.catalog;
             }
         }
-        self.store.write(|tx| self.take_whole(tx, &catalog, request, answer))?;
+        self.store.write(|tx| self.take_whole(tx, &catalog, request, answer.whole.unwrap_or_default()))?;
         let packs = self.store.read(bucket::is_pack_missing)?;
         if !more && !packs {
             let (restarted, swept) = self.store.write(|tx| self.compare(tx, now, &catalog))?;
@@ -299,11 +300,11 @@ impl Inner {
         tx: &Transaction<'_>,
         now: Now,
         catalog: &Catalog,
-        page: &BucketPage,
+        page: BucketPage,
     ) -> store::Result<Option<Taken>> {
         let Some(mut held) = bucket::by_number(tx, page.number)? else { return Ok(None) };
         let mut taken = Taken::look_out(tx)?;
-        let rows = page.rows.as_deref().unwrap_or_default();
+        let rows = page.rows.unwrap_or_default();
         if rows.iter().any(|row| !matches!(row.kind, RowKind::CHANGE | RowKind::PUT | RowKind::REMOVE)) {
             tracing::error!(bucket = %held.bucket, "a row of an unknown kind: the bucket stops until the app is updated");
             held.state = BucketState::Stopped;
@@ -311,9 +312,9 @@ impl Inner {
             return Ok(None);
         }
         for row in rows {
-            match (&row.touched, row.kind) {
+            match (row.touched, row.kind) {
                 (Some(touched), kind) if kind != RowKind::REMOVE => {
-                    self.take_record(tx, catalog, Some(&held), kind, touched.clone(), &mut taken)?;
+                    self.take_record(tx, catalog, Some(&held), kind, touched, &mut taken)?;
                 }
                 _ => {
                     bucket::remove_member(tx, &held.bucket, row.record)?;
@@ -348,15 +349,15 @@ impl Inner {
         tx: &Transaction<'_>,
         catalog: &Catalog,
         request: &PullRequest,
-        answer: &PullAnswer,
+        whole: Vec<Touched>,
     ) -> store::Result<()> {
         if request.whole.is_empty() {
             return Ok(());
         }
         let mut taken = Taken::look_out(tx)?;
-        for touched in answer.whole.as_deref().unwrap_or_default() {
+        for touched in whole {
             if bucket::is_member(tx, touched.record)? {
-                self.take_record(tx, catalog, None, RowKind::PUT, touched.clone(), &mut taken)?;
+                self.take_record(tx, catalog, None, RowKind::PUT, touched, &mut taken)?;
             }
         }
         for record in &request.whole {

@@ -1,5 +1,6 @@
 //! The phone an app holds: its parts, and what they share.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -139,23 +140,30 @@ impl Inner {
         })?)
     }
 
-    /// Takes the newest catalog the server has sent; the host's until then.
+    /// Takes the newest catalog the server has sent that can be read; the host's until then.
     pub fn load_catalog(&self) -> Result<(), ApiError> {
         let records = self.store.read(|db| settled::plain_records(db, CATALOG))?;
-        let newest = records.iter().filter_map(|(_, shown)| catalog_of(shown)).max_by_key(|catalog| catalog.version);
-        if let Some(newest) = newest.filter(|newest| newest.version > self.host.catalog.version) {
+        let mut newer: Vec<_> = records
+            .iter()
+            .filter_map(|(_, shown)| Some((version_of(shown)?, shown)))
+            .filter(|(version, _)| *version > self.host.catalog.version)
+            .collect();
+        newer.sort_by_key(|(version, _)| Reverse(*version));
+        if let Some(newest) = newer.into_iter().find_map(|(version, shown)| catalog_of(version, shown)) {
             *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(newest);
         }
         Ok(())
     }
 }
 
-/// The collection by which catalogs reach phones.
+/// The collection by which catalogs reach phones: `version`, and `file/<name>` with the text of each file.
 pub(crate) const CATALOG: &str = "catalog";
 
-/// The catalog in a record of [`CATALOG`]: `version`, and `file/<name>` with the text of each file.
-fn catalog_of(shown: &ShownValues) -> Option<Catalog> {
-    let version = u32::try_from(shown.get("version")?.value().as_int()?).ok()?;
+fn version_of(shown: &ShownValues) -> Option<u32> {
+    u32::try_from(shown.get("version")?.value().as_int()?).ok()
+}
+
+fn catalog_of(version: u32, shown: &ShownValues) -> Option<Catalog> {
     let files = shown
         .iter()
         .filter_map(|(key, text)| Some((key.strip_prefix("file/")?.to_owned(), text.value().as_str()?.to_owned())));

@@ -344,7 +344,7 @@ impl Inner {
     async fn pull(&self) -> Result<Event, Stop> {
         let request = self.store.read(pull_request).map_err(|error| self.stopped(&error))?;
         let answer: PullAnswer = self.post("/sync/v1/pull", packed(&request), PULL_ANSWER).await?;
-        let event = self.take_pull(&request, &answer).map_err(|error| self.stopped(&error))?;
+        let event = self.take_pull(&request, answer).map_err(|error| self.stopped(&error))?;
         self.committed();
         if self.stale_token.load(Ordering::Acquire) {
             self.authenticate().await?;

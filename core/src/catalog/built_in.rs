@@ -34,7 +34,7 @@ files![
 
 static BUILT_IN: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
     // A test holds that the built-in files parse; a build whose files do not parse offers no collection.
-    Arc::new(CatalogSource::built_in().parse().unwrap_or_default())
+    Arc::new(CatalogSource::built_in().read().unwrap_or_default())
 });
 
 impl Catalog {
@@ -48,5 +48,11 @@ impl CatalogSource {
     /// The files of the built-in catalog as version 1.
     pub fn built_in() -> Self {
         Self::new(1, FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
+    }
+
+    /// Whether these are the version and the files of the built-in catalog.
+    pub(super) fn is_built_in(&self) -> bool {
+        self.version == 1
+            && self.files.iter().map(|(name, text)| (name.as_str(), text.as_str())).eq(FILES.iter().copied())
     }
 }

@@ -42,8 +42,13 @@ impl CatalogSource {
         *hasher.finalize().as_bytes()
     }
 
-    /// Reads the files.
+    /// Reads the files; those of the built-in catalog, which most phones and servers are opened with, once for all.
     pub fn parse(&self) -> Result<Catalog, Vec<CatalogError>> {
+        if self.is_built_in() { Ok((*Catalog::built_in()).clone()) } else { self.read() }
+    }
+
+    /// Reads the files, whatever was read before.
+    pub(super) fn read(&self) -> Result<Catalog, Vec<CatalogError>> {
         let catalog = Catalog::parse(&self.files)?;
         Ok(Catalog { version: self.version, ..catalog })
     }

@@ -1,23 +1,31 @@
 //! Rows altered by hand are named.
 
+use std::path::Path;
+
 use gridpass_core::record::Document;
 use gridpass_core::wire::{self, ReceiptFile};
 use gridpass_server::receipts::{self, Finding};
 use rusqlite::Connection;
 
 use crate::commands::gridpass;
-use crate::hand::{START_MS, Server, cursor, record};
+use crate::hand::{Hand, START_MS, Server, cursor, record};
 
-/// Two records with two changes each, then one statement by hand; the faults that are found.
-fn faults_after(sql: &str) -> Vec<String> {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::open(folder.path());
+/// A server with two records of two changes each, and the phone that wrote them.
+fn two_records(folder: &Path) -> (Server, Hand) {
+    let server = Server::open(folder);
     let mut phone = server.enrol(1);
     for n in 1..3 {
         let mut document = Document::new();
         phone.save(&server, record(n), &mut document, &[("kind", "family".into())]);
         phone.save(&server, record(n), &mut document, &[("kind", "single".into())]);
     }
+    (server, phone)
+}
+
+/// Two records, then one statement by hand; the faults that are found.
+fn faults_after(sql: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, _) = two_records(folder.path());
     assert_eq!(server.faults(), [], "before");
     let connection = Connection::open(folder.path().join("gridpass.sqlite")).unwrap();
     connection.execute_batch(sql).unwrap();
@@ -99,13 +107,7 @@ fn what_was_altered_is_made_anew_from_changes_and_sent_again() {
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let server = Server::open(folder.path());
-        let mut phone = server.enrol(1);
-        for n in 1..3 {
-            let mut document = Document::new();
-            phone.save(&server, record(n), &mut document, &[("kind", "family".into())]);
-            phone.save(&server, record(n), &mut document, &[("kind", "single".into())]);
-        }
+        let (server, phone) = two_records(folder.path());
         let before = phone.start(&server);
         let connection = Connection::open(folder.path().join("gridpass.sqlite")).unwrap();
         connection.execute_batch(sql).unwrap();
@@ -133,13 +135,7 @@ fn what_cannot_be_made_anew_is_told_and_left() {
         ("the end of a log", "DELETE FROM log WHERE bucket = 2 AND log_seq = 4", "bucket"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let server = Server::open(folder.path());
-        let mut phone = server.enrol(1);
-        for n in 1..3 {
-            let mut document = Document::new();
-            phone.save(&server, record(n), &mut document, &[("kind", "family".into())]);
-            phone.save(&server, record(n), &mut document, &[("kind", "single".into())]);
-        }
+        let (server, _) = two_records(folder.path());
         let connection = Connection::open(folder.path().join("gridpass.sqlite")).unwrap();
         connection.execute_batch(sql).unwrap();
         let before = server.faults();
@@ -166,13 +162,7 @@ const FIVE: [(&str, &str); 5] = [
 #[test]
 fn five_damages_at_once_are_each_named_once_and_what_can_be_mended_is() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::open(folder.path());
-    let mut phone = server.enrol(1);
-    for n in 1..3 {
-        let mut document = Document::new();
-        phone.save(&server, record(n), &mut document, &[("kind", "family".into())]);
-        phone.save(&server, record(n), &mut document, &[("kind", "single".into())]);
-    }
+    let (server, _) = two_records(folder.path());
     assert_eq!(server.faults(), []);
     let connection = Connection::open(folder.path().join("gridpass.sqlite")).unwrap();
     let hash: Vec<u8> =

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, ChangeHash, RecordId};
 use gridpass_core::record::{self, Document, ShownValues};
 use gridpass_core::wire::{self, FMT_AUTOMERGE};
@@ -11,8 +10,8 @@ use rusqlite::{Connection, params};
 
 use super::commit::{apply_record, audit, execute};
 use super::push::{changes, record_row};
-use super::stored::{StoredRecord, office_actors, records_after, sum_of_records};
-use super::{DbError, backend, join_hashes, named, named_or_null, rows, split_hashes};
+use super::stored::{StoredBucket, StoredRecord, buckets, office_actors, records_after, sum_of_records};
+use super::{DbError, backend, join_hashes, named_or_null, rows, split_hashes};
 use crate::db::{Fault, Rebuilt};
 use crate::log::{Audit, Base, Files, Outcome, RecordWrite};
 
@@ -32,8 +31,7 @@ pub(super) struct Piece {
 pub(super) fn heads(connection: &Connection) -> Result<Piece, DbError> {
     let mut piece = Piece::default();
     for bucket in buckets(connection)? {
-        let last = bucket.last.as_ref();
-        let (head, chain) = last.map_or((bucket.floor, 0), |last| (last.log_seq, last.chain));
+        let (head, chain) = last_row(connection, &bucket)?.map_or((bucket.floor, 0), |last| (last.log_seq, last.chain));
         if chain != bucket.chain && bucket.floor == 0 {
             // Rows that phones have seen may be gone: counting on from here would give their numbers out again.
             piece.faults.push(bucket.fault("its last row is not the one that was written last; restore a backup"));
@@ -75,8 +73,8 @@ pub(super) fn sums(connection: &Connection) -> Result<Piece, DbError> {
     for bucket in buckets(connection)? {
         let sum = sum_of_records(connection, bucket.number)?;
         // A cursor is compared with the sum at its row, so the last row's has to be the bucket's.
-        let last = bucket.last.as_ref().is_some_and(|last| last.checksum != sum);
-        if bucket.checksum == sum && !last {
+        let last = last_row(connection, &bucket)?;
+        if bucket.checksum == sum && last.as_ref().is_none_or(|last| last.checksum == sum) {
             continue;
         }
         execute(connection, STEP, "UPDATE bucket SET checksum = ?2 WHERE number = ?1", params![bucket.number, sum])?;
@@ -84,7 +82,7 @@ pub(super) fn sums(connection: &Connection) -> Result<Piece, DbError> {
             connection,
             STEP,
             "UPDATE log SET checksum_after = ?3 WHERE bucket = ?1 AND log_seq = ?2",
-            params![bucket.number, bucket.last.as_ref().map(|last| last.log_seq), sum],
+            params![bucket.number, last.map(|last| last.log_seq), sum],
         )?;
         piece.done.differed += 1;
     }
@@ -178,56 +176,17 @@ impl StoredRecord {
     }
 }
 
-struct Held {
-    number: u32,
-    name: Bucket,
-    head: i64,
-    checksum: i64,
-    chain: i64,
-    floor: i64,
-    last: Option<Last>,
-}
-
 struct Last {
     log_seq: i64,
     checksum: i64,
     chain: i64,
 }
 
-impl Held {
-    fn fault(&self, what: &str) -> Fault {
-        Fault { table: "bucket", row: self.name.to_string(), what: what.to_owned() }
-    }
-}
-
-fn buckets(connection: &Connection) -> Result<Vec<Held>, DbError> {
-    let mut buckets = rows(
-        connection,
-        STEP,
-        "SELECT number, name, head, checksum, chain, floor FROM bucket ORDER BY number",
-        [],
-        |row| {
-            Ok(Held {
-                number: row.get("number")?,
-                name: named(row, "name")?,
-                head: row.get("head")?,
-                checksum: row.get("checksum")?,
-                chain: row.get("chain")?,
-                floor: row.get("floor")?,
-                last: None,
-            })
-        },
-    )?;
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT log_seq, checksum_after, chain FROM log WHERE bucket = ?1 ORDER BY log_seq DESC LIMIT 1",
-        )
-        .map_err(backend(STEP))?;
-    for bucket in &mut buckets {
-        let last = statement.query_row([bucket.number], |row| {
-            Ok(Last { log_seq: row.get(0)?, checksum: row.get(1)?, chain: row.get(2)? })
-        });
-        bucket.last = super::optional(last, STEP)?;
-    }
-    Ok(buckets)
+/// The last row of a bucket's log.
+fn last_row(connection: &Connection, bucket: &StoredBucket) -> Result<Option<Last>, DbError> {
+    const SQL: &str = "SELECT log_seq, checksum_after, chain FROM log WHERE bucket = ?1 ORDER BY log_seq DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(SQL).map_err(backend(STEP))?;
+    let last = statement
+        .query_row([bucket.number], |row| Ok(Last { log_seq: row.get(0)?, checksum: row.get(1)?, chain: row.get(2)? }));
+    super::optional(last, STEP)
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, RecordId};
 use gridpass_core::wire::Role;
 use rusqlite::{Connection, Row, params};
 
 use super::{DbError, named, rows};
+use crate::db::Fault;
 
 /// A row of `record` as it is stored.
 pub(super) struct StoredRecord {
@@ -47,6 +49,38 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredRecord> {
         heads: row.get("heads")?,
         shown: row.get("shown")?,
         checksum: row.get("checksum")?,
+    })
+}
+
+/// A row of `bucket` as it is stored.
+pub(super) struct StoredBucket {
+    pub(super) number: u32,
+    pub(super) name: Bucket,
+    pub(super) head: i64,
+    pub(super) checksum: i64,
+    pub(super) chain: i64,
+    pub(super) floor: i64,
+}
+
+impl StoredBucket {
+    /// What is wrong with it.
+    pub(super) fn fault(&self, what: &str) -> Fault {
+        Fault { table: "bucket", row: self.name.to_string(), what: what.to_owned() }
+    }
+}
+
+/// All buckets.
+pub(super) fn buckets(connection: &Connection) -> Result<Vec<StoredBucket>, DbError> {
+    const SQL: &str = "SELECT number, name, head, checksum, chain, floor FROM bucket ORDER BY number";
+    rows(connection, "reading buckets", SQL, [], |row| {
+        Ok(StoredBucket {
+            number: row.get("number")?,
+            name: named(row, "name")?,
+            head: row.get("head")?,
+            checksum: row.get("checksum")?,
+            chain: row.get("chain")?,
+            floor: row.get("floor")?,
+        })
     })
 }
 

@@ -1,32 +1,12 @@
 //! Whether logs, their buckets and the audit are whole and in order.
 
-use gridpass_core::bucket::Bucket;
 use gridpass_core::wire::RowKind;
 use rusqlite::Connection;
 
 use super::log_end::link;
-use super::stored::sum_of_records;
+use super::stored::{StoredBucket, buckets, sum_of_records};
 use super::{DbError, backend, named, named_or_null, rows};
 use crate::db::Fault;
-
-struct Held {
-    number: u32,
-    name: Bucket,
-    head: i64,
-    checksum: i64,
-    chain: i64,
-    floor: i64,
-}
-
-impl Held {
-    fn fault(&self, what: &str) -> Fault {
-        Fault { table: "bucket", row: self.name.to_string(), what: what.to_owned() }
-    }
-
-    fn row_fault(&self, log_seq: impl std::fmt::Display, what: &str) -> Fault {
-        Fault { table: "log", row: format!("{} {log_seq}", self.name), what: what.to_owned() }
-    }
-}
 
 /// Verifies the logs of these buckets, of all without them; returns how many rows were looked at.
 pub(super) fn verify_logs(
@@ -34,28 +14,17 @@ pub(super) fn verify_logs(
     only: Option<&[u32]>,
     found: &mut dyn FnMut(Fault),
 ) -> Result<u64, DbError> {
-    let mut buckets = rows(
-        connection,
-        "reading buckets",
-        "SELECT number, name, head, checksum, chain, floor FROM bucket ORDER BY number",
-        [],
-        |row| {
-            Ok(Held {
-                number: row.get("number")?,
-                name: named(row, "name")?,
-                head: row.get("head")?,
-                checksum: row.get("checksum")?,
-                chain: row.get("chain")?,
-                floor: row.get("floor")?,
-            })
-        },
-    )?;
+    let mut buckets = buckets(connection)?;
     buckets.retain(|bucket| only.is_none_or(|only| only.contains(&bucket.number)));
     buckets.iter().try_fold(0, |count, bucket| Ok(count + verify_log(connection, bucket, found)?))
 }
 
-fn verify_log(connection: &Connection, bucket: &Held, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
+fn verify_log(connection: &Connection, bucket: &StoredBucket, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
     const STEP: &str = "reading a log";
+    let row_fault = |log_seq: String, what: &str| {
+        let row = format!("{} {log_seq}", bucket.name);
+        Fault { table: "log", row, what: what.to_owned() }
+    };
     let sum = sum_of_records(connection, bucket.number)?;
     if sum != bucket.checksum {
         found(bucket.fault("the checksum is not that of its records"));
@@ -91,16 +60,16 @@ fn verify_log(connection: &Connection, bucket: &Held, found: &mut dyn FnMut(Faul
         };
         if log_seq != expected {
             found(match log_seq - 1 {
-                last if last == expected => bucket.row_fault(expected, "the row is missing"),
-                last => bucket.row_fault(format!("{expected} to {last}"), "the rows are missing"),
+                last if last == expected => row_fault(expected.to_string(), "the row is missing"),
+                last => row_fault(format!("{expected} to {last}"), "the rows are missing"),
             });
         }
         // The running hash starts anew after missing rows, and where what lies below the floor was deleted.
         let starts = log_seq != expected || (log_seq == bucket.floor + 1 && bucket.floor > 0);
         if !starts && !broken && link(chain, record, generation, kind, hash) != stored {
             found(match (kind, hash) {
-                (RowKind::CHANGE, None) => bucket.row_fault(log_seq, "its change is missing"),
-                _ => bucket.row_fault(log_seq, "it, or the order up to it, was altered"),
+                (RowKind::CHANGE, None) => row_fault(log_seq.to_string(), "its change is missing"),
+                _ => row_fault(log_seq.to_string(), "it, or the order up to it, was altered"),
             });
             broken = true; // later rows follow from this one
         }
