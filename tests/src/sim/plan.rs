@@ -12,6 +12,8 @@ pub enum Act {
     Create,
     /// One or two fields of a record are edited, over what the phone shows.
     Edit,
+    /// A user goes from door to door: form after form, with nothing else between.
+    Round,
     /// A form is saved as it was opened.
     Resave,
     /// Between concurrent values one is chosen, or a new one.
@@ -71,9 +73,10 @@ pub enum Act {
 }
 
 /// Every act with its name in a file and how often it is drawn.
-pub const ACTS: [(Act, &str, usize); 30] = [
+pub const ACTS: [(Act, &str, usize); 31] = [
     (Act::Create, "create", 6),
     (Act::Edit, "edit", 40),
+    (Act::Round, "round", 16),
     (Act::Resave, "resave", 2),
     (Act::Decide, "decide", 6),
     (Act::Still, "still", 2),

@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 
 use gridpass_core::Value;
 use gridpass_core::id::{GrantId, GridId, IntentId, RecordId, UserId};
-use gridpass_core::record::edit;
+use gridpass_core::record::{ShownValues, edit};
 use gridpass_core::wire::{self, EnrolCode, PushRequest};
 use gridpass_phone::{ApiError, EnrolInput, InboxItem, ListQuery, Phone, SaveInput, Saved};
 use gridpass_server::db::AssignmentRow;
@@ -196,6 +196,7 @@ impl Play {
         match step.act {
             Act::Create => self.create(number, a)?,
             Act::Edit => self.edit(number, a, b)?,
+            Act::Round => self.round(number, a, b)?,
             Act::Resave => self.resave(number, a)?,
             Act::Decide => self.decide(number, a, b)?,
             Act::Still => self.still(number, a)?,

@@ -40,9 +40,8 @@ impl Play {
     }
 
     pub(super) fn edit(&mut self, number: usize, a: usize, b: usize) -> Result<(), Error> {
-        let phone = self.phone(number)?;
-        let Some((mut record, mut collection)) = self.pick(&phone, a)? else { return Ok(()) };
-        let mut shown = phone.values(record)?;
+        let Some((mut record, mut collection)) = self.pick(number, a)? else { return Ok(()) };
+        let mut shown = self.phone(number)?.values(record)?;
         // A form that was opened some time ago is saved now; what came in meanwhile was not shown to anybody.
         let forms = &mut self.handset(number)?.forms;
         if b.is_multiple_of(4) {
@@ -52,6 +51,18 @@ impl Play {
             (record, collection, shown) = forms.swap_remove(a % forms.len().max(1));
             self.count("old_form");
         }
+        self.fill_in(number, record, &collection, &shown, b)
+    }
+
+    /// Fills in a form that shows these values, and saves it.
+    fn fill_in(
+        &mut self,
+        number: usize,
+        record: RecordId,
+        collection: &str,
+        shown: &ShownValues,
+        b: usize,
+    ) -> Result<(), Error> {
         let fields: Vec<_> = FIELDS.iter().filter(|(of, ..)| *of == collection).collect();
         let mut edits: Vec<edit::Edit> = Vec::new();
         let mut noted = Vec::new();
@@ -71,13 +82,28 @@ impl Play {
             noted.push(((*key).to_owned(), plain(&new), all, *rule));
             edits.push(edit::Edit::over(*key, standing, new));
         }
-        let saved = phone.save(SaveInput { record: Some(record), edits, ..SaveInput::default() });
+        let saved = self.phone(number)?.save(SaveInput { record: Some(record), edits, ..SaveInput::default() });
         self.saved(number, Some(record), saved, noted)
+    }
+
+    /// Ten to sixty-nine forms, over all records of the phone in their order; every fourth is a new record.
+    pub(super) fn round(&mut self, number: usize, a: usize, b: usize) -> Result<(), Error> {
+        let doors = self.doors(number)?;
+        for n in 0..if doors.is_empty() { 1 } else { 10 + b % 60 } {
+            match doors.get((a + n) % doors.len().max(1)) {
+                Some((record, collection)) if n % 4 > 0 => {
+                    let shown = self.phone(number)?.values(*record)?;
+                    self.fill_in(number, *record, collection, &shown, b + n)?;
+                }
+                _ => self.create(number, a + n)?,
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn resave(&mut self, number: usize, a: usize) -> Result<(), Error> {
         let phone = self.phone(number)?;
-        let Some((record, _)) = self.pick(&phone, a)? else { return Ok(()) };
+        let Some((record, _)) = self.pick(number, a)? else { return Ok(()) };
         let fields = match phone.form(record) {
             Ok(form) => form.fields,
             Err(error) => return self.refused(number, &error),
@@ -132,7 +158,7 @@ impl Play {
 
     pub(super) fn still(&mut self, number: usize, a: usize) -> Result<(), Error> {
         let phone = self.phone(number)?;
-        let Some((record, collection)) = self.pick(&phone, a)? else { return Ok(()) };
+        let Some((record, collection)) = self.pick(number, a)? else { return Ok(()) };
         let key = if collection == "address" { "estate" } else { "name" };
         let saved = phone.still(record, key);
         self.saved(number, Some(record), saved, Vec::new())
@@ -140,7 +166,7 @@ impl Play {
 
     pub(super) fn end(&mut self, number: usize, a: usize) -> Result<(), Error> {
         let phone = self.phone(number)?;
-        let Some((record, collection)) = self.pick(&phone, a)? else { return Ok(()) };
+        let Some((record, collection)) = self.pick(number, a)? else { return Ok(()) };
         if collection != "organisation" {
             return Ok(());
         }
@@ -224,18 +250,20 @@ impl Play {
         Ok(())
     }
 
-    /// A record the phone shows, with its collection.
-    pub(super) fn pick(&self, phone: &Phone, a: usize) -> Result<Option<(RecordId, String)>, Error> {
-        let rows = phone.list(ListQuery { limit: 10_000, ..ListQuery::default() })?.rows;
-        let mut rows: Vec<_> = rows
-            .into_iter()
-            .filter(|row| matches!(row.collection.as_str(), "address" | "organisation"))
-            .map(|row| (row.record, row.collection))
-            .collect();
-        rows.sort();
-        // Few records, so that phones meet in them.
-        let few = rows.len().min(6);
-        Ok(rows.into_iter().nth(a.checked_rem(few).unwrap_or(0)))
+    /// A record the phone shows, with its collection: one of few, so that phones meet in them.
+    pub(super) fn pick(&self, number: usize, a: usize) -> Result<Option<(RecordId, String)>, Error> {
+        let doors = self.doors(number)?;
+        let few = doors.len().min(6);
+        Ok(doors.into_iter().nth(a.checked_rem(few).unwrap_or(0)))
+    }
+
+    /// The records the phone shows that are edited, with their collections.
+    fn doors(&self, number: usize) -> Result<Vec<(RecordId, String)>, Error> {
+        let rows = self.phone(number)?.list(ListQuery { limit: 10_000, ..ListQuery::default() })?.rows;
+        let edited = rows.into_iter().filter(|row| matches!(row.collection.as_str(), "address" | "organisation"));
+        let mut doors: Vec<_> = edited.map(|row| (row.record, row.collection)).collect();
+        doors.sort();
+        Ok(doors)
     }
 
     /// Takes note of what a save came to.
