@@ -12,6 +12,8 @@
 //! | [`parameter`] | numbers that a district may set | nothing |
 //! | [`projection`] | titles, computed fields, sort keys, search text | `catalog`, `codes` |
 
+#![forbid(unsafe_code)]
+
 pub mod bucket;
 pub mod catalog;
 pub mod codes;

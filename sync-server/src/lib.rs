@@ -4,6 +4,8 @@
 //! ([`ingest`], [`office`], the commands of the binary) hands a plain-data [`log::Commit`] to the [`db::Database`], and
 //! nothing else writes records.
 
+#![forbid(unsafe_code)]
+
 pub mod app;
 pub mod backup;
 pub mod blobs;

@@ -15,6 +15,8 @@
 //! A save is durable when the call returns; everything but [`Phone::sync`] and [`Phone::fetch_file`]
 //! works without a network.
 
+#![forbid(unsafe_code)]
+
 mod apply;
 mod building;
 mod due;

@@ -96,11 +96,12 @@ fn play(ask: &Ask) -> Result<bool, Error> {
 fn selfcheck(ask: &Ask) -> Result<bool, Error> {
     let mut all = true;
     for planted in Planted::ALL {
-        let seeds = ask.seed..ask.seed.saturating_add(ask.runs);
-        let fails = |seed: &u64, planted| !played(&Plan::draw(*seed, ask.steps), planted).faults.is_empty();
-        let noticed = seeds.clone().find(|seed| fails(seed, planted) && !fails(seed, Planted::Nothing));
-        match noticed {
-            Some(seed) => println!("{planted:?}: noticed with seed {seed}"),
+        let fault = |seed, planted| played(&Plan::draw(seed, ask.steps), planted).faults.into_iter().next();
+        let noticed = (ask.seed..ask.seed.saturating_add(ask.runs)).find_map(|seed| {
+            fault(seed, planted).filter(|_| fault(seed, Planted::Nothing).is_none()).map(|how| (seed, how))
+        });
+        match &noticed {
+            Some((seed, how)) => println!("{planted:?}: noticed with seed {seed}: {how}"),
             None => println!("{planted:?}: NOT noticed"),
         }
         all &= noticed.is_some();

@@ -46,6 +46,8 @@ pub enum Planted {
     OverruledServer,
     /// Records that leave a grid stay on its phones.
     ForgottenRemove,
+    /// What a phone wrote last is not on its disk when its process ends.
+    LyingDisk,
 }
 
 const LIMIT: usize = 64 << 20;
@@ -60,7 +62,7 @@ struct StoredKey {
 
 impl Planted {
     /// Every bug.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::SwallowedPush,
         Self::SilentPutBack,
         Self::AlteredPull,
@@ -74,6 +76,7 @@ impl Planted {
         Self::LostVerdict,
         Self::OverruledServer,
         Self::ForgottenRemove,
+        Self::LyingDisk,
     ];
 
     /// Whether it is in what messages say.
@@ -104,6 +107,19 @@ impl Planted {
         let connection = rusqlite::Connection::open(folder.join("phone.db"))?;
         connection
             .execute_batch(&format!("PRAGMA key = \"x'{}'\"; CREATE TRIGGER planted {trigger};", hex(&key.key)))?;
+        Ok(())
+    }
+
+    /// Does something to the files of a phone whose process has ended.
+    pub fn on_ended(self, folder: &Path) -> Result<(), Error> {
+        if self == Self::LyingDisk {
+            for file in ["phone.db-wal", "outbox"] {
+                let file = folder.join(file);
+                if file.exists() {
+                    std::fs::remove_file(file)?;
+                }
+            }
+        }
         Ok(())
     }
 

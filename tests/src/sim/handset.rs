@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use gridpass_core::id::{IntentId, RecordId, UserId};
@@ -10,7 +12,9 @@ use gridpass_core::record::ShownValues;
 use gridpass_phone::{ApiError, Phone, SyncReport};
 use tokio::runtime::Runtime;
 
-use super::host::Platform;
+use super::bugs::Planted;
+use super::host::{Platform, Secrets};
+use super::moments;
 use super::net::Net;
 use crate::world::Error;
 
@@ -18,6 +22,15 @@ type Syncing = Pin<Box<dyn Future<Output = Result<SyncReport, ApiError>> + Send>
 
 /// How often a sync that waits is asked again.
 const TURNS: usize = 4;
+
+/// What a process leaves behind at its end, beside its folder.
+struct Left {
+    secrets: Secrets,
+    /// The last message that was sent by anybody.
+    sent: u64,
+    /// How many edits there were in the world.
+    noted: usize,
+}
 
 /// One phone.
 pub struct Handset {
@@ -35,6 +48,8 @@ pub struct Handset {
     pub drafts: Vec<IntentId>,
     /// Forms that were opened on it: record, collection, what they showed.
     pub forms: Vec<(RecordId, String, ShownValues)>,
+    /// What a process that ended left behind.
+    left: Arc<Mutex<Option<Left>>>,
     phone: Option<Phone>,
     sync: Option<Syncing>,
     net: Net,
@@ -53,6 +68,7 @@ impl Handset {
             copy: None,
             drafts: Vec::new(),
             forms: Vec::new(),
+            left: Arc::default(),
             phone: None,
             sync: None,
             net: net.clone(),
@@ -85,6 +101,39 @@ impl Handset {
     pub fn restart(&mut self) -> Result<(), Error> {
         self.close();
         self.open()
+    }
+
+    /// Has its process end after so many moments of its work; `noted` counts the edits of the world.
+    pub fn end_within(&mut self, moments: u32, noted: Arc<AtomicUsize>) -> Result<(), Error> {
+        let left = Arc::new(Mutex::new(None));
+        let (leaves, platform, net) = (left.clone(), self.platform.clone(), self.net.clone());
+        moments::arm(&self.folder, moments, move || {
+            let left = Left { secrets: platform.secrets(), sent: net.sent(), noted: noted.load(Ordering::Relaxed) };
+            *leaves.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
+        })?;
+        self.left = left;
+        Ok(())
+    }
+
+    /// Ends its process as it was at its moment, if that has come, and starts it again; how many edits there were then.
+    pub fn end_if_due(&mut self, planted: Planted) -> Result<Option<usize>, Error> {
+        if !moments::has_come(&self.folder) {
+            return Ok(None);
+        }
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(left) = left else { return Ok(None) };
+        self.close();
+        moments::put_back(&self.folder)?;
+        planted.on_ended(&self.folder)?;
+        self.platform.set_secrets(left.secrets);
+        self.net.forget(self.number, left.sent);
+        self.open()?;
+        Ok(Some(left.noted))
+    }
+
+    /// Its process does not end for now.
+    pub fn let_live(&mut self) {
+        moments::disarm(&self.folder);
     }
 
     /// Begins to sync, if it does not.

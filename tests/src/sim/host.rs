@@ -12,6 +12,9 @@ use gridpass_phone::transport::InMemory;
 use super::net::Net;
 use super::random::Draw;
 
+/// What a key store holds.
+pub type Secrets = BTreeMap<String, Vec<u8>>;
+
 /// Everything of a phone that outlives its process and its folder.
 #[derive(Clone)]
 pub struct Platform {
@@ -19,7 +22,7 @@ pub struct Platform {
     pub wall: Arc<AtomicI64>,
     /// The clock that nobody sets.
     monotonic: Arc<AtomicI64>,
-    secrets: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    secrets: Arc<Mutex<Secrets>>,
     random: Arc<Draw>,
     /// How many calls still work; negative = all.
     left: Arc<AtomicI64>,
@@ -39,7 +42,7 @@ impl Platform {
 
     /// The same secrets on another phone.
     pub fn cloned(&self, seed: u64, phone: usize) -> Self {
-        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let secrets = self.secrets();
         let other = Self::new(seed, phone, self.wall.load(Ordering::Relaxed));
         Self { secrets: Arc::new(Mutex::new(secrets)), ..other }
     }
@@ -53,6 +56,16 @@ impl Platform {
     /// What is kept under a name.
     pub fn secret(&self, name: &str) -> Option<Vec<u8>> {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All that is kept.
+    pub fn secrets(&self) -> Secrets {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps what was kept once.
+    pub fn set_secrets(&self, secrets: Secrets) {
+        *self.secrets.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
     }
 
     /// Fails for good after so many more calls; a negative number mends it.

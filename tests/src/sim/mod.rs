@@ -9,6 +9,7 @@ mod check;
 mod handset;
 mod host;
 mod model;
+mod moments;
 mod net;
 pub mod plan;
 mod play;

@@ -110,6 +110,12 @@ impl Model {
         self.copied.push(phone);
     }
 
+    /// The phone's process ended when there were `sure` edits; what its user did after that may be there or not.
+    pub fn ended_within(&mut self, phone: usize, sure: usize) {
+        let later = self.edits.iter_mut().skip(sure).filter(|edit| edit.phone == phone && edit.fate == Fate::Saved);
+        later.for_each(|edit| edit.fate = Fate::Uncertain);
+    }
+
     /// The phone's clock jumped.
     pub fn clock_jumped(&mut self, phone: usize) {
         self.edits.iter_mut().filter(|edit| edit.phone == phone).for_each(|edit| edit.clock_set = true);

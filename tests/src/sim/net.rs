@@ -50,6 +50,16 @@ impl Net {
         Box::pin(async move { answer.await.unwrap_or(Err(TransportError::NoAnswer)) })
     }
 
+    /// How many messages were sent by now.
+    pub fn sent(&self) -> u64 {
+        self.held().next
+    }
+
+    /// What a phone sent after the first so many messages of all was never sent.
+    pub fn forget(&self, phone: usize, sent: u64) {
+        self.held().mail.retain(|name, mail| mail.phone != phone || *name <= sent);
+    }
+
     /// What is under way.
     pub fn held(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -48,6 +48,10 @@ pub enum Act {
     Kill,
     /// What a phone's platform lends fails soon, and then the process ends.
     Fail,
+    /// A phone's process ends soon between two SQL statements, or within one.
+    Die,
+    /// The server's process does.
+    DieServer,
     /// The server stops and starts.
     Bounce,
     /// The server is away until the next bounce.
@@ -73,7 +77,7 @@ pub enum Act {
 }
 
 /// Every act with its name in a file and how often it is drawn.
-pub const ACTS: [(Act, &str, usize); 31] = [
+pub const ACTS: [(Act, &str, usize); 33] = [
     (Act::Create, "create", 6),
     (Act::Edit, "edit", 40),
     (Act::Round, "round", 16),
@@ -94,6 +98,8 @@ pub const ACTS: [(Act, &str, usize); 31] = [
     (Act::Alter, "alter", 2),
     (Act::Kill, "kill", 2),
     (Act::Fail, "fail", 2),
+    (Act::Die, "die", 4),
+    (Act::DieServer, "die_server", 2),
     (Act::Bounce, "bounce", 1),
     (Act::Stop, "stop", 1),
     (Act::Backup, "backup", 1),

@@ -14,12 +14,16 @@ use gridpass_server::db::sqlite::{FILE, MARKER};
 use gridpass_server::router::router;
 use tokio::runtime::Runtime;
 
+use super::moments;
 use super::random::Draw;
 use crate::world::{Error, START_MS, call};
 
 /// Limits count real time; a simulation has none.
 const NO_LIMITS: &str = "enrols_per_minute = 0\nsign_ins_per_minute = 0\ntokens_per_minute = 0\n\
                          pushes_per_minute = 0\npulls_per_minute = 0\nfiles_per_minute = 0\n";
+
+/// An answer, and how many moments are left of a process that ends soon.
+type Served = (Result<Response, TransportError>, Option<u32>);
 
 /// The server.
 pub struct Server {
@@ -80,6 +84,21 @@ impl Server {
     pub fn serve(&self, request: Request) -> Result<Response, TransportError> {
         let (_, router) = self.running.as_ref().ok_or(TransportError::NoAnswer)?;
         self.runtime.block_on(call(router.clone(), request))
+    }
+
+    /// Answers one request, if its process does not end after so many moments of it: then nobody hears of it, and it has
+    /// started again over what its files held. With the answer, how many moments are left.
+    pub fn serve_to_the_end(&mut self, request: Request, ends: Option<u32>) -> Result<Served, Error> {
+        let Some(left) = ends else { return Ok((self.serve(request), None)) };
+        moments::arm(&self.folder, left, || ())?;
+        let answer = self.serve(request);
+        if moments::has_come(&self.folder) {
+            self.stop();
+            moments::put_back(&self.folder)?;
+            self.start()?;
+            return Ok((Err(TransportError::NoAnswer), None));
+        }
+        Ok((answer, moments::disarm(&self.folder)))
     }
 
     /// Copies its file while it is stopped; `with_marker` also what tells it that it is a copy, which comes back with it.

@@ -1,12 +1,22 @@
-//! Copies of phones.
+//! Copies of phones, and processes that end.
 
 use super::*;
 
 impl Play {
+    /// Ends a phone's process as it was at its moment, if that has come.
+    pub(super) fn ended(&mut self, number: usize) -> Result<bool, Error> {
+        let planted = self.planted;
+        let Some(sure) = self.handset(number)?.end_if_due(planted)? else { return Ok(false) };
+        self.model.ended_within(number, sure);
+        self.count("died");
+        Ok(true)
+    }
+
     pub(super) fn copy(&mut self, number: usize) -> Result<(), Error> {
         let edits = self.model.edits.len();
         let to = self.folder.path().join(format!("copy{number}"));
         let handset = self.handset(number)?;
+        handset.let_live();
         handset.close();
         if to.exists() {
             fs::remove_dir_all(&to)?;
@@ -18,6 +28,7 @@ impl Play {
 
     pub(super) fn put_back(&mut self, number: usize) -> Result<(), Error> {
         let Some((copy, kept)) = self.handset(number)?.copy.clone() else { return Ok(()) };
+        self.handset(number)?.let_live();
         self.handset(number)?.restart()?;
         let phone = self.phone(number)?;
         // What the phone keeps for its author is on this disk only, whatever became of the rest of its save.
@@ -40,6 +51,7 @@ impl Play {
         }
         drop(phone);
         let handset = self.handset(number)?;
+        handset.let_live();
         handset.close();
         fs::remove_dir_all(&handset.folder)?;
         copy_folder(&copy, &handset.folder)?;
@@ -53,6 +65,7 @@ impl Play {
         let (other, seed) = (self.handsets.len(), self.seed);
         let to = self.folder.path().join(format!("phone{other}"));
         let handset = self.handset(number)?;
+        handset.let_live();
         handset.close();
         copy_folder(&handset.folder, &to)?;
         let (platform, user) = (handset.platform.cloned(seed, other), handset.user);

@@ -19,6 +19,8 @@ impl Play {
 
     /// Everything works again, and everybody syncs until nothing changes.
     pub(super) fn heal(&mut self) -> Result<(), Error> {
+        self.server_ends = None;
+        self.handsets.iter_mut().for_each(Handset::let_live);
         self.server.start()?;
         for name in self.net.names(None, Some(false)) {
             self.serve(name);

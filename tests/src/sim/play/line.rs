@@ -1,5 +1,7 @@
 //! What becomes of messages.
 
+use gridpass_phone::transport::{Request, Response, TransportError};
+
 use super::*;
 
 impl Play {
@@ -12,7 +14,7 @@ impl Play {
         }
         let answer = match lies.then(|| self.planted.answers(&request)).flatten() {
             Some(answer) => Ok(answer),
-            None => self.server.serve(request.clone()),
+            None => self.asked(request.clone()),
         };
         let answer = answer.map(|mut answer| {
             if lies {
@@ -29,6 +31,25 @@ impl Play {
         }
     }
 
+    /// Has the server answer, if it does not end in the midst of it.
+    fn asked(&mut self, request: Request) -> Result<Response, TransportError> {
+        let ends = self.server_ends.take();
+        let (answer, died) = match self.server.serve_to_the_end(request, ends) {
+            Ok((answer, left)) => {
+                self.server_ends = left;
+                (answer, ends.is_some() && left.is_none())
+            }
+            Err(error) => {
+                self.fault(format!("the server does not start again: {error}"));
+                return Err(TransportError::NoAnswer);
+            }
+        };
+        if died {
+            self.count("server_died");
+        }
+        answer
+    }
+
     pub(super) fn hand(&mut self, name: u64) {
         let mail = self.net.held().mail.remove(&name);
         if let Some(mut mail) = mail
@@ -39,7 +60,11 @@ impl Play {
     }
 
     pub(super) fn go_on(&mut self, number: usize) -> Result<bool, Error> {
-        match self.handset(number)?.go_on() {
+        let gone_on = self.handset(number)?.go_on();
+        if self.ended(number)? {
+            return Ok(true);
+        }
+        match gone_on {
             None => Ok(false),
             Some(Ok(_)) => {
                 self.count("syncs");
@@ -95,7 +120,7 @@ impl Play {
                         answer.body.truncate(answer.body.len() * (b % 10) / 10);
                         mail.hand(Ok(answer));
                     }
-                    _ => mail.hand(Err(gridpass_phone::transport::TransportError::NoAnswer)),
+                    _ => mail.hand(Err(TransportError::NoAnswer)),
                 }
                 self.go_on(number)?;
             }

@@ -17,7 +17,8 @@ mod user;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gridpass_core::Value;
 use gridpass_core::id::{GrantId, GridId, IntentId, RecordId, UserId};
@@ -100,6 +101,10 @@ struct Play {
     /// Who works in which grid; `false` where it has ended.
     assigned: BTreeMap<(UserId, GridId), bool>,
     model: Model,
+    /// How many edits the model knows, for whoever ends in the midst of a save.
+    noted: Arc<AtomicUsize>,
+    /// In how many moments of its work the server's process ends.
+    server_ends: Option<u32>,
     report: Report,
     edits: i64,
 }
@@ -126,6 +131,8 @@ impl Play {
             handsets: Vec::new(),
             assigned: BTreeMap::new(),
             model: Model::default(),
+            noted: Arc::default(),
+            server_ends: None,
             report: Report::default(),
             edits: 0,
         };
@@ -218,6 +225,11 @@ impl Play {
             }
             Act::Kill => self.handset(number)?.restart()?,
             Act::Fail => self.handset(number)?.platform.fail_after(i64::from(step.a % 40) + 1),
+            Act::Die => {
+                let noted = self.noted.clone();
+                self.handset(number)?.end_within(moments_to(a, b), noted)?;
+            }
+            Act::DieServer => self.server_ends = Some(moments_to(a, b)),
             Act::Bounce => {
                 self.server.stop();
                 self.server.start()?;
@@ -246,8 +258,13 @@ impl Play {
             Act::Assign => self.change_assignment(number, b)?,
             Act::Move => self.move_record(a)?,
         }
-        Ok(())
+        self.ended(number).map(|_| ())
     }
+}
+
+/// In how many moments a process ends: now and then at once, now and then after much work.
+fn moments_to(a: usize, b: usize) -> u32 {
+    1 + u32::try_from(a * 97 % (1 << (b % 12))).unwrap_or(0)
 }
 
 /// The records of a collection, in order of their names.

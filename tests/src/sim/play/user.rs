@@ -97,6 +97,9 @@ impl Play {
                 }
                 _ => self.create(number, a + n)?,
             }
+            if self.ended(number)? {
+                break;
+            }
         }
         Ok(())
     }
@@ -243,6 +246,7 @@ impl Play {
                 }
             },
             None => match phone.put_draft(None, "address", None, edits) {
+                Ok(_) if self.ended(number)? => {}
                 Ok(draft) => self.handset(number)?.drafts.push(draft),
                 Err(error) => self.refused(number, &error)?,
             },
@@ -306,6 +310,7 @@ impl Play {
         let (save, record) = (save.to_owned(), record.to_string());
         let (at_ms, clock_set) = (self.server.clock.load(Ordering::Relaxed), false);
         self.model.edits.push(Edit { save, phone, record, key, value, seen, rule, at_ms, clock_set, fate });
+        self.noted.store(self.model.edits.len(), Ordering::Relaxed);
     }
 
     /// An error that the phone may show; one that it may not is a fault.
