@@ -62,6 +62,7 @@ pub fn fate(pushed: &ChangeHash, verdict: &Verdict, attempts: u32) -> Fate {
 mod tests {
     use super::*;
     use crate::bucket::Bucket;
+    use crate::catalog::Catalog;
 
     const PUSHED: ChangeHash = ChangeHash([1; 32]);
     const OTHER: ChangeHash = ChangeHash([2; 32]);
@@ -98,6 +99,10 @@ mod tests {
         assert_eq!(fate(&PUSHED, &missing, MAX_ATTEMPTS - 1), Fate::AuthorAgain { as_new_actor: false });
         assert_eq!(fate(&PUSHED, &missing, MAX_ATTEMPTS), Fate::NeedsYou("missing"));
         assert_eq!(fate(&PUSHED, &Verdict::ActorFork, MAX_ATTEMPTS), Fate::NeedsYou("actor_fork"));
+        for verdict in [missing, Verdict::StaleGeneration { generation: 2 }, Verdict::ActorFork] {
+            let Fate::NeedsYou(code) = fate(&PUSHED, &verdict, MAX_ATTEMPTS) else { panic!("{verdict:?}") };
+            assert!(Catalog::built_in().text(code).is_some(), "{code} has no words");
+        }
         let stored = Verdict::Accepted { via: None, notes: vec![] };
         assert_eq!(fate(&PUSHED, &stored, 99), Fate::Closed, "progress is progress however late");
     }

@@ -1,5 +1,6 @@
 //! What the server does not take: it is kept with its reason, and what stands beside it goes on.
 
+use gridpass_core::catalog::Catalog;
 use gridpass_core::id::{ChangeHash, TicketId};
 use gridpass_core::value::Value;
 use gridpass_core::wire::{Reason, Verdict};
@@ -67,6 +68,7 @@ fn a_refused_record_waits_whole_and_can_be_sent_again() {
     assert_eq!(server.changes(person), 0);
     let inbox = ann.phone().inbox().unwrap();
     assert_eq!(inbox.iter().map(|item| item.reason.code.as_str()).collect::<Vec<_>>(), ["refused", "record_refused"]);
+    assert!(inbox.iter().all(|item| Catalog::built_in().text(&item.reason.code).is_some()), "each has words");
     assert!(ann.phone().show(person).is_err(), "there is no such record");
 
     let again: Vec<_> = inbox[0]
