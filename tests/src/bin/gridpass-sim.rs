@@ -3,8 +3,9 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool talks to whoever runs it")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
@@ -28,6 +29,9 @@ struct Ask {
     /// A plan to play instead.
     #[arg(long, env = "PLAN")]
     plan: Option<PathBuf>,
+    /// How many runs go on side by side.
+    #[arg(long, env = "JOBS", default_value_t = std::thread::available_parallelism().map_or(1, usize::from))]
+    jobs: usize,
     /// Where a failing plan is written.
     #[arg(long, default_value = "target/sim")]
     out: PathBuf,
@@ -59,18 +63,54 @@ fn play(ask: &Ask) -> Result<bool, Error> {
         Some(file) => vec![std::fs::read_to_string(file)?.parse().map_err(|_| "not a plan")?],
         None => (ask.seed..ask.seed.saturating_add(ask.runs)).map(|seed| Plan::draw(seed, ask.steps)).collect(),
     };
-    let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
-    let (mut edits, mut failed) = (0, 0);
-    for plan in &plans {
-        let report = played(plan, Planted::Nothing);
-        edits += report.edits;
+    let jobs = ask.jobs.clamp(1, plans.len().max(1));
+    let next = AtomicUsize::new(0);
+    let worked: Vec<Result<Sum, Error>> = std::thread::scope(|scope| {
+        let work = || {
+            let mut sum = Sum::default();
+            while let Some(plan) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
+                sum.add(plan, played(plan, Planted::Nothing), &ask.out)?;
+            }
+            Ok(sum)
+        };
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| Err("a run ended in a panic".into())))
+            .collect()
+    });
+    let seconds = begun.elapsed().as_secs_f64().max(0.001);
+    let mut sum = Sum::default();
+    for worked in worked {
+        sum.join(worked?);
+    }
+    println!("{}", sum.table());
+    let each = sum.edits as f64 / seconds / jobs as f64;
+    let first = plans.first().map_or(0, |plan| plan.seed);
+    println!("{} runs from seed {first}, {} failed, {seconds:.0} s", plans.len(), sum.failed);
+    println!("{jobs} at a time, {each:.0} edits a second and core");
+    Ok(sum.failed == 0)
+}
+
+/// What many runs came to.
+#[derive(Default)]
+struct Sum {
+    tally: BTreeMap<&'static str, u64>,
+    edits: usize,
+    failed: usize,
+}
+
+impl Sum {
+    /// Takes in a run; a plan that failed is made smaller and written down.
+    fn add(&mut self, plan: &Plan, report: Report, out: &Path) -> Result<(), Error> {
+        self.edits += report.edits;
         for (what, count) in &report.tally {
-            *tally.entry(what).or_default() += count;
+            *self.tally.entry(what).or_default() += count;
         }
         if report.faults.is_empty() {
-            continue;
+            return Ok(());
         }
-        failed += 1;
+        self.failed += 1;
         println!("seed {} fails:", plan.seed);
         report.faults.iter().take(8).for_each(|fault| println!("  {fault}"));
         let kind = |report: &Report| {
@@ -79,19 +119,73 @@ fn play(ask: &Ask) -> Result<bool, Error> {
         };
         let wanted = kind(&report);
         let small = plan.clone().shrunk(150, |tried| kind(&played(tried, Planted::Nothing)) == wanted);
-        let file = ask.out.join(format!("{}.plan", plan.seed));
-        std::fs::create_dir_all(&ask.out)?;
+        let file = out.join(format!("{}.plan", plan.seed));
+        std::fs::create_dir_all(out)?;
         let words: String =
             played(&small, Planted::Nothing).faults.iter().take(4).map(|fault| format!("# {fault}\n")).collect();
         std::fs::write(&file, format!("{words}{small}"))?;
         println!("{words}{small}written to {}", file.display());
+        Ok(())
     }
-    let seconds = begun.elapsed().as_secs_f64().max(0.001);
-    println!("seeds {}..{}: {} runs, {failed} failed", ask.seed, ask.seed + ask.runs - 1, plans.len());
-    println!("{edits} edits in {seconds:.1} s, {:.0} edits/s", edits as f64 / seconds);
-    println!("{}", tally.iter().map(|(what, count)| format!("{what} {count}")).collect::<Vec<_>>().join(", "));
-    Ok(failed == 0)
+
+    fn join(&mut self, other: Self) {
+        self.edits += other.edits;
+        self.failed += other.failed;
+        for (what, count) in other.tally {
+            *self.tally.entry(what).or_default() += count;
+        }
+    }
+
+    /// What happened and how often, as a table of Markdown.
+    fn table(&self) -> String {
+        let mut table = "| what happened | times |\n|---|---|\n".to_owned();
+        let mut row = |words: &str, times: String| table.push_str(&format!("| {words} | {times} |\n"));
+        for (words, keys) in TOLD {
+            row(
+                words,
+                keys.iter()
+                    .map(|key| grouped(self.tally.get(key).copied().unwrap_or(0)))
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            );
+        }
+        row("edits of fields", grouped(self.edits as u64));
+        row("**runs in which an edit was lost, hidden or shown otherwise somewhere**", format!("**{}**", self.failed));
+        table
+    }
 }
+
+/// A number with its thousands apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// What a report tells, and the counts that it tells it of.
+const TOLD: &[(&str, &[&str])] = &[
+    ("requests that the server answered", &["requests"]),
+    ("requests that were lost", &["lose_request"]),
+    ("answers that were lost after the server had done its work", &["lose_answer"]),
+    ("requests that arrived twice; copies of old ones that arrived again", &["twice", "again"]),
+    ("answers that were cut off; pushes with an altered item", &["cut", "alter"]),
+    ("messages carried late and in any order, in batches", &["carry"]),
+    ("phones that ended between two SQL statements or within one; servers", &["died", "server_died"]),
+    ("phones that ended otherwise; whose key store, clock or randomness failed", &["kill", "broke_off"]),
+    ("servers that stopped and started; put back to an older copy", &["bounce", "restore"]),
+    ("phones put back to an older copy; copied, both going on", &["put_back", "clone"]),
+    ("phone clocks that jumped, a day back to a year forward", &["clock"]),
+    ("assignments that ended or began; records that moved to another grid", &["assign", "moved"]),
+    ("forms saved that were opened before other values came in; conflicts decided", &["old_form", "decided"]),
+    ("refused work that was sent again; discarded", &["resent", "discarded"]),
+    ("times that hours went by and all that was under way was lost", &["wait"]),
+];
 
 fn selfcheck(ask: &Ask) -> Result<bool, Error> {
     let mut all = true;
