@@ -46,6 +46,8 @@ pub enum Planted {
     OverruledServer,
     /// Records that leave a grid stay on its phones.
     ForgottenRemove,
+    /// The server lets a device write where no assignment lets it.
+    RightEverywhere,
 }
 
 const LIMIT: usize = 64 << 20;
@@ -60,7 +62,7 @@ struct StoredKey {
 
 impl Planted {
     /// Every bug.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::SwallowedPush,
         Self::SilentPutBack,
         Self::AlteredPull,
@@ -74,6 +76,7 @@ impl Planted {
         Self::LostVerdict,
         Self::OverruledServer,
         Self::ForgottenRemove,
+        Self::RightEverywhere,
     ];
 
     /// Whether it is in what messages say.

@@ -68,10 +68,12 @@ pub enum Act {
     Wait,
     /// A record moves to another grid.
     Move,
+    /// A device with a real enrolment sends what it must not, among what it may.
+    Forge,
 }
 
 /// Every act with its name in a file and how often it is drawn.
-pub const ACTS: [(Act, &str, usize); 30] = [
+pub const ACTS: [(Act, &str, usize); 31] = [
     (Act::Create, "create", 6),
     (Act::Edit, "edit", 40),
     (Act::Resave, "resave", 2),
@@ -102,6 +104,7 @@ pub const ACTS: [(Act, &str, usize); 30] = [
     (Act::Assign, "assign", 2),
     (Act::Wait, "wait", 4),
     (Act::Move, "move", 2),
+    (Act::Forge, "forge", 3),
 ];
 
 /// One step.

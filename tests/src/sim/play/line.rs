@@ -131,7 +131,7 @@ fn alter(body: &mut Vec<u8>, which: usize) {
     let Some(item) = push.items.get_mut(which % items) else { return };
     for put in &mut item.change.puts {
         if let Value::Str(text) = &mut put.value {
-            text.push('伪');
+            text.push(super::super::model::FORGED);
         }
     }
     *body = wire::pack(&push);

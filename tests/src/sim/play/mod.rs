@@ -6,9 +6,11 @@
 //! | `line` | what becomes of messages |
 //! | `disk` | copies of phones, full disks, processes that end |
 //! | `office` | assignments, and records that move to another grid |
+//! | `forger` | a device that sends what it must not |
 //! | `heal` | peace, after which everything is compared |
 
 mod disk;
+mod forger;
 mod heal;
 mod line;
 mod office;
@@ -102,6 +104,7 @@ struct Play {
     model: Model,
     report: Report,
     edits: i64,
+    forger: forger::Forger,
 }
 
 impl Play {
@@ -128,6 +131,7 @@ impl Play {
             model: Model::default(),
             report: Report::default(),
             edits: 0,
+            forger: forger::Forger::default(),
         };
         planted.on_server(&mut play.server)?;
         for number in 0..usize::from(plan.phones.max(1)) {
@@ -244,6 +248,7 @@ impl Play {
             Act::Wait => self.wait()?,
             Act::Assign => self.change_assignment(number, b)?,
             Act::Move => self.move_record(a)?,
+            Act::Forge => self.forge(a, b)?,
         }
         Ok(())
     }
