@@ -22,6 +22,8 @@ pub enum Rule {
     People,
     /// One wins.
     Later,
+    /// The first that the server takes is the only one.
+    Once,
 }
 
 /// What became of an edit, as far as its author knows.
@@ -217,6 +219,10 @@ impl Model {
                 }
                 Rule::Later if standing.len() > 1 => {
                     faults.push(format!("no winner at {}/{}: {standing:?}", at.0, at.1));
+                    return;
+                }
+                Rule::Once if standing != std::slice::from_ref(&edit.value) => {
+                    faults.push(format!("written once is {:?} at {}/{}, but {standing:?}", edit.value, at.0, at.1));
                     return;
                 }
                 _ => {}

@@ -70,10 +70,16 @@ pub enum Act {
     Move,
     /// A device with a real enrolment sends what it must not, among what it may.
     Forge,
+    /// A place is visited, or something is added to a visit: what is written once, among it.
+    Visit,
+    /// A photo is added to a visit, or taken back.
+    Attach,
+    /// A photo of somebody else is fetched.
+    Fetch,
 }
 
 /// Every act with its name in a file and how often it is drawn.
-pub const ACTS: [(Act, &str, usize); 31] = [
+pub const ACTS: [(Act, &str, usize); 34] = [
     (Act::Create, "create", 6),
     (Act::Edit, "edit", 40),
     (Act::Resave, "resave", 2),
@@ -105,6 +111,9 @@ pub const ACTS: [(Act, &str, usize); 31] = [
     (Act::Wait, "wait", 4),
     (Act::Move, "move", 2),
     (Act::Forge, "forge", 3),
+    (Act::Visit, "visit", 8),
+    (Act::Attach, "attach", 5),
+    (Act::Fetch, "fetch", 2),
 ];
 
 /// One step.

@@ -231,7 +231,7 @@ impl Server {
         let document = &world.records[&record].document;
         let puts = vec![(key.to_owned(), value.into())];
         let built = document.change_putting(ActorId([0xa7; 16]), NOON / 1000, puts).build().unwrap();
-        let device = Some(gridpass_core::id::DeviceId([0xa7; 16]));
+        let device = Some(DeviceId([0xa7; 16]));
         world.append(record, built, Author { role: Role::DEVICE, user: None, device }, intent);
     }
 

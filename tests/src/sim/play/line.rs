@@ -83,7 +83,13 @@ impl Play {
             }
             Act::Alter => {
                 if let Some(mail) = self.net.held().mail.get_mut(&name) {
-                    alter(&mut mail.request.body, b);
+                    let body = &mut mail.request.body;
+                    match body.len().checked_sub(1) {
+                        Some(last) if mail.request.method == gridpass_phone::transport::Method::Patch => {
+                            body.iter_mut().skip(b.min(last)).take(1).for_each(|byte| *byte ^= 1);
+                        }
+                        _ => alter(body, b),
+                    }
                 }
                 self.serve(name);
             }

@@ -7,6 +7,8 @@
 //! | `disk` | copies of phones, full disks, processes that end |
 //! | `office` | assignments, and records that move to another grid |
 //! | `forger` | a device that sends what it must not |
+//! | `visits` | visits, and what is written once |
+//! | `photos` | files of visits, from their phone to the server and to other phones |
 //! | `heal` | peace, after which everything is compared |
 
 mod disk;
@@ -14,7 +16,9 @@ mod forger;
 mod heal;
 mod line;
 mod office;
+mod photos;
 mod user;
+mod visits;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,6 +35,7 @@ use tempfile::TempDir;
 
 use super::bugs::Planted;
 use super::check::{about, check, plain};
+use super::files::Photo;
 use super::handset::Handset;
 use super::host::Platform;
 use super::model::{Edit, Fate, Model, Plain, Rule};
@@ -84,6 +89,7 @@ pub fn run(plan: &Plan, planted: Planted) -> Result<Report, Error> {
     let works_in = |handset: &Handset, grid| assigned.get(&(handset.user, grid)) == Some(&true);
     let found = check(play.server.app()?, &play.grids, &play.handsets, works_in, &play.model)?;
     play.report.faults.extend(found);
+    play.check_photos()?;
     play.report.edits = play.model.edits.len();
     play.report.fingerprint = play.fingerprint()?;
     Ok(play.report)
@@ -105,6 +111,7 @@ struct Play {
     report: Report,
     edits: i64,
     forger: forger::Forger,
+    photos: Vec<Photo>,
 }
 
 impl Play {
@@ -132,6 +139,7 @@ impl Play {
             report: Report::default(),
             edits: 0,
             forger: forger::Forger::default(),
+            photos: Vec::new(),
         };
         planted.on_server(&mut play.server)?;
         for number in 0..usize::from(plan.phones.max(1)) {
@@ -232,6 +240,7 @@ impl Play {
                 self.backup = true;
             }
             Act::Restore if self.backup => {
+                self.note_handed_in();
                 self.server.put_back(&self.folder.path().join("backup"))?;
                 self.model.server_restored = true;
                 self.reassign()?;
@@ -249,6 +258,9 @@ impl Play {
             Act::Assign => self.change_assignment(number, b)?,
             Act::Move => self.move_record(a)?,
             Act::Forge => self.forge(a, b)?,
+            Act::Attach => self.attach(number, a, b)?,
+            Act::Fetch => self.fetch(number, a, b)?,
+            Act::Visit => self.visit(number, a, b)?,
         }
         Ok(())
     }
