@@ -514,12 +514,13 @@ impl Inner {
         Ok((restarted, swept))
     }
 
-    /// Takes up a catalog that arrived: titles, order and search of every record are made anew by it.
+    /// Takes up a catalog that arrived, or that a server which was put back has under the number of another: titles, order
+    /// and search of every record are made anew by it.
     fn renew_catalog(&self) -> store::Result<()> {
-        let before = self.catalog().version;
+        let before = self.catalog();
         self.load_catalog()?;
         let catalog = self.catalog();
-        if catalog.version == before {
+        if catalog == before {
             return Ok(());
         }
         for records in self.store.read(view::records)?.chunks(1000) {

@@ -139,13 +139,14 @@ impl Inner {
         })?)
     }
 
-    /// Takes the newest catalog the server has sent; the host's until then.
+    /// Takes the newest catalog the server has sent; the host's until then, and again when a server that was put back
+    /// has none.
     pub fn load_catalog(&self) -> Result<(), ApiError> {
         let records = self.store.read(|db| settled::plain_records(db, CATALOG))?;
         let newest = records.iter().filter_map(|(_, shown)| catalog_of(shown)).max_by_key(|catalog| catalog.version);
-        if let Some(newest) = newest.filter(|newest| newest.version > self.host.catalog.version) {
-            *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(newest);
-        }
+        let newest = newest.filter(|newest| newest.version > self.host.catalog.version);
+        let catalog = newest.map_or_else(|| self.host.catalog.clone(), Arc::new);
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
         Ok(())
     }
 }
