@@ -52,6 +52,8 @@ pub enum Planted {
     HiddenRefusal,
     /// A phone counts new files as handed in.
     CountedFile,
+    /// A phone keeps the first catalog it got.
+    IgnoredCatalog,
 }
 
 const LIMIT: usize = 64 << 20;
@@ -66,7 +68,7 @@ struct StoredKey {
 
 impl Planted {
     /// Every bug.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::SwallowedPush,
         Self::SilentPutBack,
         Self::AlteredPull,
@@ -83,6 +85,7 @@ impl Planted {
         Self::RightEverywhere,
         Self::HiddenRefusal,
         Self::CountedFile,
+        Self::IgnoredCatalog,
     ];
 
     /// Whether it is in what messages say.
@@ -105,6 +108,9 @@ impl Planted {
             Self::DroppedPending => "AFTER UPDATE OF log_seq ON bucket BEGIN DELETE FROM pending WHERE state = 0; END",
             Self::ForgottenRemove => "BEFORE DELETE ON settled_bucket BEGIN SELECT raise(IGNORE); END",
             Self::CountedFile => "AFTER INSERT ON file BEGIN UPDATE file SET state = 1 WHERE hash = NEW.hash; END",
+            Self::IgnoredCatalog => {
+                "BEFORE INSERT ON settled WHEN NEW.collection = 'catalog' BEGIN SELECT raise(IGNORE); END"
+            }
             // Every fourth record, by its name.
             Self::HalfPage => {
                 "BEFORE INSERT ON settled WHEN unicode(hex(substr(NEW.record, 16))) % 4 = 0

@@ -50,7 +50,8 @@ pub fn faults(
             .entry(match (&stored, &here) {
                 (Some(_), _) => "photos_on_server",
                 (None, Some(_)) => "photos_waiting",
-                (None, None) => "photos_gone",
+                (None, None) if fate != Some(Fate::Saved) => "photos_given_up_or_on_lost_disks",
+                (None, None) => "photos_only_a_lost_server_had",
             })
             .or_default() += 1;
         if stored.is_none() && here.is_none() {

@@ -76,10 +76,16 @@ pub enum Act {
     Attach,
     /// A photo of somebody else is fetched.
     Fetch,
+    /// The office publishes a catalog with a field more.
+    Publish,
+    /// A phone's app is replaced by one that takes up no published catalog, or by one that does.
+    Behind,
+    /// A field is edited that only a published catalog has.
+    Newer,
 }
 
 /// Every act with its name in a file and how often it is drawn.
-pub const ACTS: [(Act, &str, usize); 34] = [
+pub const ACTS: [(Act, &str, usize); 37] = [
     (Act::Create, "create", 6),
     (Act::Edit, "edit", 40),
     (Act::Resave, "resave", 2),
@@ -108,12 +114,15 @@ pub const ACTS: [(Act, &str, usize); 34] = [
     (Act::Clone, "clone", 1),
     (Act::Clock, "clock", 2),
     (Act::Assign, "assign", 2),
-    (Act::Wait, "wait", 4),
+    (Act::Wait, "wait", 6),
     (Act::Move, "move", 2),
     (Act::Forge, "forge", 3),
-    (Act::Visit, "visit", 8),
-    (Act::Attach, "attach", 5),
-    (Act::Fetch, "fetch", 2),
+    (Act::Visit, "visit", 5),
+    (Act::Attach, "attach", 3),
+    (Act::Fetch, "fetch", 1),
+    (Act::Publish, "publish", 1),
+    (Act::Behind, "behind", 1),
+    (Act::Newer, "newer", 3),
 ];
 
 /// One step.

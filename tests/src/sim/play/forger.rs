@@ -22,6 +22,7 @@ const NAME: [u8; 16] = [0xf0; 16];
 const NOWHERE: GridId = GridId([9; 16]);
 /// The kinds of lies: those of an item, then those of a whole push.
 const ITEM_LIES: usize = 15;
+const OF_ANOTHER_GRID: usize = 11;
 const UNDER_A_HASH: usize = 13;
 const UNDER_AN_INTENT: usize = 14;
 const LIES: usize = ITEM_LIES + 4;
@@ -57,23 +58,33 @@ impl Play {
         let own = |touched: &&&Touched| self.grids.first().is_some_and(|grid| touched.home == Bucket::Place(*grid));
         let mine: Vec<_> = addresses.iter().filter(own).collect();
         let Some(mine) = mine.get(a % mine.len().max(1)) else { return Ok(()) };
-        let foreign = addresses.iter().find(|touched| !mine.home.eq(&touched.home));
+        let is_foreign = |touched: &&Touched| touched.home.grid() != mine.home.grid();
+        let field_of = |touched: &Touched| match touched.collection.as_str() {
+            "address" => Some("estate"),
+            "organisation" => Some("fire_lead"),
+            _ => None,
+        };
+        let foreign = all.iter().filter(is_foreign).find_map(|touched| Some((touched, field_of(touched)?)));
         let document = Document::from_changes(mine.changes.iter().map(|change| change.bytes.as_slice()))?;
         self.edits += 1;
         let text = format!("{FORGED}{}", self.edits);
         let lost = |known: &&(RecordId, ChangeHash, IntentId)| known.0 == mine.record && !document.contains(&known.1);
         let taken = self.forger.known.iter().find(lost).copied();
         // What a restored server has forgotten is worth a lie under its name.
-        let kind = if taken.is_some() && b.is_multiple_of(3) { UNDER_A_HASH + b % 2 } else { b % LIES };
+        let kind = match (taken, foreign) {
+            (Some(_), _) if b.is_multiple_of(3) => UNDER_A_HASH + b % 2,
+            (_, Some(_)) if b % 4 == 1 => OF_ANOTHER_GRID,
+            _ => b % LIES,
+        };
         let other = mine.changes.iter().filter_map(|change| Built::from_trusted(&change.bytes).ok()?.fields().ok());
         let other = other.map(|change| change.actor).find(|other| *other != actor).unwrap_or(ActorId(NAME));
         let lie = Lie { kind, text, actor, now_ms: self.server.app()?.now_ms(), document: &document, other };
         let mut actors = Vec::new();
         let mut items = match (kind, foreign) {
-            (11, Some(foreign)) => {
+            (OF_ANOTHER_GRID, Some((foreign, field))) => {
                 let theirs = Document::from_changes(foreign.changes.iter().map(|change| change.bytes.as_slice()))?;
                 let change =
-                    theirs.change_putting(actor, lie.now_ms / 1000, vec![("estate".into(), lie.text.as_str().into())]);
+                    theirs.change_putting(actor, lie.now_ms / 1000, vec![(field.into(), lie.text.as_str().into())]);
                 vec![self.item(foreign.record, &change, &mut actors)]
             }
             _ => self.lies(&lie, mine, &mut actors),
@@ -218,7 +229,7 @@ impl Play {
             }),
             8 => change = lie.document.change_putting(lie.actor, time_s, put("forged")),
             9 => change.puts.iter_mut().for_each(|put| put.value = lie.text.repeat(MAX_ITEM_BYTES / 3).as_str().into()),
-            10 | 11 => {
+            10 | OF_ANOTHER_GRID => {
                 record = RecordId::derived("forger", &[lie.text.as_bytes()]);
                 change = Document::new().change_putting(lie.actor, time_s, put("estate"));
                 let elsewhere = [Bucket::Place(NOWHERE), Bucket::District, Bucket::User(UserId([1; 16]))];

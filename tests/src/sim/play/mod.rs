@@ -6,11 +6,13 @@
 //! | `line` | what becomes of messages |
 //! | `disk` | copies of phones, full disks, processes that end |
 //! | `office` | assignments, and records that move to another grid |
+//! | `catalogs` | catalogs that are published, and phones that stay behind |
 //! | `forger` | a device that sends what it must not |
 //! | `visits` | visits, and what is written once |
 //! | `photos` | files of visits, from their phone to the server and to other phones |
 //! | `heal` | peace, after which everything is compared |
 
+mod catalogs;
 mod disk;
 mod forger;
 mod heal;
@@ -90,6 +92,7 @@ pub fn run(plan: &Plan, planted: Planted) -> Result<Report, Error> {
     let found = check(play.server.app()?, &play.grids, &play.handsets, works_in, &play.model)?;
     play.report.faults.extend(found);
     play.check_photos()?;
+    play.check_catalogs()?;
     play.report.edits = play.model.edits.len();
     play.report.fingerprint = play.fingerprint()?;
     Ok(play.report)
@@ -260,6 +263,9 @@ impl Play {
             Act::Forge => self.forge(a, b)?,
             Act::Attach => self.attach(number, a, b)?,
             Act::Fetch => self.fetch(number, a, b)?,
+            Act::Publish => self.publish()?,
+            Act::Behind => self.change_app(number)?,
+            Act::Newer => self.edit_newer(number, a, b)?,
             Act::Visit => self.visit(number, a, b)?,
         }
         Ok(())
