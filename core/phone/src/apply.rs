@@ -6,11 +6,11 @@ use std::sync::mpsc::{SendError, SyncSender};
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::catalog::Catalog;
-use gridpass_core::id::{BlobHash, GridId, IntentId, RecordId};
+use gridpass_core::id::{BlobHash, DeviceId, GridId, IntentId, RecordId};
 use gridpass_core::record::{self, Built};
 use gridpass_core::sync::Event;
 use gridpass_core::wire::{
-    self, BucketPage, ChangeRow, Cursor, Granted, PullAnswer, PullRequest, RowKind, Touched, WireError,
+    self, BucketPage, ChangeRow, Cursor, Granted, PullAnswer, PullRequest, Role, RowKind, Touched, WireError,
 };
 use rusqlite::Transaction;
 
@@ -381,8 +381,10 @@ impl Inner {
         let is_pending = taken.is_pending(tx, record)?;
         let is_new = old.is_none() && !is_pending;
         for row in touched.changes.iter().filter(|row| taken.refused.contains(&row.intent)) {
-            quarantine::arrived(tx, row.intent)?;
-            taken.touched.insert(record);
+            if is_not_of_another(row, self.enrolment().device) {
+                quarantine::arrived(tx, row.intent)?;
+                taken.touched.insert(record);
+            }
         }
         if is_pending {
             taken.touched.insert(record);
@@ -440,7 +442,9 @@ impl Inner {
             let taken_by_other =
                 positions.iter().any(|(actor, seq, hash)| (*actor, *seq) == place && *hash != own.hash);
             // An intent that was stored under another hash is told by its verdict.
-            let same_intent = changes.iter().any(|row| row.intent == own.intent.id);
+            let same_intent = changes
+                .iter()
+                .any(|row| row.intent == own.intent.id && is_not_of_another(row, self.enrolment().device));
             if taken_by_other && !same_intent && own.stored_hash.is_none() && own.state != PendingState::Fallen {
                 taken.forked = true;
                 let fallen = Pending { state: PendingState::Fallen, attempts: own.attempts + 1, ..own.clone() };
@@ -511,12 +515,13 @@ impl Inner {
         Ok((restarted, swept))
     }
 
-    /// Takes up a catalog that arrived: titles, order and search of every record are made anew by it.
+    /// Takes up a catalog that arrived, or that a server which was put back has under the number of another: titles, order
+    /// and search of every record are made anew by it.
     fn renew_catalog(&self) -> store::Result<()> {
-        let before = self.catalog().version;
+        let before = self.catalog();
         self.load_catalog()?;
         let catalog = self.catalog();
-        if catalog.version == before {
+        if catalog == before {
             return Ok(());
         }
         for records in self.store.read(view::records)?.chunks(1000) {
@@ -583,6 +588,11 @@ fn merged(old: Option<Settled>, kind: RowKind, touched: Touched, epoch: u64) -> 
         shown: touched.values,
         changes,
     }
+}
+
+/// Whether a change under an intent of this phone says that the intent has arrived: another phone may have used its name.
+fn is_not_of_another(row: &ChangeRow, device: DeviceId) -> bool {
+    row.author.role != Role::DEVICE || row.author.device.is_none_or(|other| other == device)
 }
 
 /// Own changes whose row the bucket's cursor has reached are settled; those of an epoch that is over are sent again.

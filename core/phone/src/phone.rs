@@ -140,7 +140,8 @@ impl Inner {
         })?)
     }
 
-    /// Takes the newest catalog the server has sent that can be read; the host's until then.
+    /// Takes the newest catalog the server has sent that can be read; the host's until then, and again when a server that
+    /// was put back has none.
     pub fn load_catalog(&self) -> Result<(), ApiError> {
         let records = self.store.read(|db| settled::plain_records(db, CATALOG))?;
         let mut newer: Vec<_> = records
@@ -149,9 +150,9 @@ impl Inner {
             .filter(|(version, _)| *version > self.host.catalog.version)
             .collect();
         newer.sort_by_key(|(version, _)| Reverse(*version));
-        if let Some(newest) = newer.into_iter().find_map(|(version, shown)| catalog_of(version, shown)) {
-            *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(newest);
-        }
+        let newest = newer.into_iter().find_map(|(version, shown)| catalog_of(version, shown));
+        let catalog = newest.map_or_else(|| self.host.catalog.clone(), Arc::new);
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
         Ok(())
     }
 }

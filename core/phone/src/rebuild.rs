@@ -7,7 +7,7 @@ use gridpass_core::catalog::Catalog;
 use gridpass_core::id::{ActorId, ChangeHash, RecordId};
 use gridpass_core::record::{Built, Document, shown_values};
 use gridpass_core::sync::{Event, reauthor};
-use gridpass_core::wire::Reason;
+use gridpass_core::wire::{Reason, Via};
 use rusqlite::Transaction;
 
 use crate::edit::{author, edit_code};
@@ -144,8 +144,12 @@ impl Inner {
             self.to_author(tx, now, pending, &edits, code)?;
         }
         if laid.puts.is_empty() {
-            // What it said stands already, or waits for its author: nothing of it is left to send.
-            pending::remove(tx, pending.place)?;
+            // What it said stands already, or waits for its author: nothing of it is left to send. What the server had
+            // told to have and lost once, it may lose again.
+            match pending.receipted && !laid.sent.is_empty() {
+                true => self.keep_standing(tx, now, loaded, Pending { edits: laid.sent, ..pending.clone() })?,
+                false => pending::remove(tx, pending.place)?,
+            }
             return Ok(None);
         }
         let mut again = Pending {
@@ -168,6 +172,18 @@ impl Inner {
             }
             Err(other) => Err(other.into()),
         }
+    }
+
+    /// Keeps work that stands on the server already, until a backup holds as much as the phone has pulled.
+    fn keep_standing(&self, tx: &Transaction<'_>, now: Now, loaded: &Loaded, pending: Pending) -> store::Result<()> {
+        let held = match &loaded.settled {
+            Some(settled) => bucket::get(tx, &settled.home)?,
+            None => None,
+        };
+        let via = held.map(|held| Via { bucket: held.bucket, epoch: held.cursor.epoch, log_seq: held.cursor.log_seq });
+        let standing = Pending { via, stored_hash: None, ..pending };
+        pending::add(tx, &standing)?;
+        pending::keep(tx, &standing, now.server_ms)
     }
 
     /// Puts edits before their author, under a new intent.

@@ -71,6 +71,24 @@ pub enum Refusal {
     ActorFork,
 }
 
+/// Refusals that may come before the hash was held against the fields: that the item has this hash is its sender's word.
+pub const BEFORE_THE_HASH: [&str; 14] = [
+    "collection",
+    "fmt",
+    "item_too_large",
+    "puts",
+    "actor_list",
+    "time_range",
+    "start_op",
+    "key_form",
+    "server_key",
+    "key_twice",
+    "int_range",
+    "pred",
+    "deps",
+    "hash",
+];
+
 /// How many bytes the keys written by devices hold in a record.
 pub fn device_bytes(state: &State) -> usize {
     let value = |value: &Value| match value {
@@ -87,11 +105,7 @@ pub fn device_bytes(state: &State) -> usize {
 
 /// Checks one item. `actors` is the push's list. The order of the checks is part of the protocol.
 pub fn check(item: &PushItem, actors: &[ActorId], facts: &Facts<'_>) -> Result<Checked, Refusal> {
-    let change = limits(item, actors)?;
-    let built = contained(|| change.build())
-        .and_then(Result::ok)
-        .filter(|built| built.hash == item.change.hash)
-        .ok_or_else(|| rejected("hash"))?;
+    let (change, built) = build(item, actors)?;
     match facts.generation {
         Some(generation) if generation != item.generation => return Err(Refusal::StaleGeneration(generation)),
         None if item.generation != 0 => return Err(rejected("generation")),
@@ -120,6 +134,13 @@ pub fn check(item: &PushItem, actors: &[ActorId], facts: &Facts<'_>) -> Result<C
         return Err(Refusal::Missing(Vec::new()));
     }
     Ok(Checked { change, built, document, state })
+}
+
+/// The change of an item, within the limits and with the hash that is claimed.
+pub fn build(item: &PushItem, actors: &[ActorId]) -> Result<(Change, Built), Refusal> {
+    let change = limits(item, actors)?;
+    let built = contained(|| change.build()).and_then(Result::ok).filter(|built| built.hash == item.change.hash);
+    Ok((change, built.ok_or_else(|| rejected("hash"))?))
 }
 
 fn rejected(code: &str) -> Refusal {

@@ -102,7 +102,9 @@ pub enum Known {
     New,
     /// It is stored, under this hash.
     Stored(StoredChange),
-    /// It is in quarantine.
+    /// Another device has stored something under its intent.
+    Taken,
+    /// It is in quarantine, from this device.
     Quarantined {
         /// The inbox item.
         ticket: TicketId,

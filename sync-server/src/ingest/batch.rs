@@ -220,6 +220,16 @@ impl Pusher<'_> {
                     let via = self.via(newest.chain([(stored.home, stored.log_seq)]));
                     Answer { verdict: Verdict::Duplicate { via, stored: stored.hash }, stored: Some(stored) }
                 }
+                Known::Taken => {
+                    let reason = Reason::new("intent_taken");
+                    let ticket = self.ticket(item);
+                    let commit = self.quarantine(item, draft, ticket, reason.clone(), None);
+                    draft.facts.quarantined.insert(item.change.hash, ticket);
+                    work += commit.work();
+                    commits.push(commit);
+                    waiting.push((n, Answer::without(Verdict::Rejected { ticket, reason })));
+                    continue;
+                }
                 Known::Quarantined { blocked_by: Some(ticket), .. } => Answer::without(Verdict::BlockedBy { ticket }),
                 Known::Quarantined { ticket, reason, .. } => Answer::without(Verdict::Rejected { ticket, reason }),
             };
@@ -283,7 +293,9 @@ impl Pusher<'_> {
             (None, None) => {
                 let blocking = item.change.deps.iter().find_map(|hash| draft.facts.quarantined.get(hash));
                 return Err(match blocking {
-                    Some(ticket) => Refusal::BlockedBy(*ticket),
+                    // What waits here answers for its hash, which has to be its own.
+                    Some(ticket) => check::build(item, &self.request.actors)
+                        .map_or_else(|refusal| refusal, |_| Refusal::BlockedBy(*ticket)),
                     None => Refusal::Missing(item.change.deps.clone()),
                 });
             }

@@ -189,3 +189,53 @@ fn a_push_signed_by_another_key_is_not_looked_at() {
     assert!(ingest::push(&server.app, &two.device, &request).is_err());
     assert_eq!(one.pull(&server, Vec::new()).granted.map(|granted| granted.len()), Some(1), "only the district");
 }
+
+#[test]
+fn what_another_device_sends_under_the_name_of_a_change_does_not_refuse_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(folder.path());
+    let (mut one, mut liar) = (server.enrol(1), server.enrol(2));
+    let mut document = Document::new();
+    one.save(&server, record(1), &mut document, &[(KIND, "family".into())]);
+    let change = one.change(&mut document.clone(), &[("best_time", "any".into())]);
+    let (mut actors, mut forged) = (Vec::new(), Vec::new());
+    let lie = liar.change(&mut document.clone(), &[("best_time", "evening".into())]);
+    let mut wrong = liar.item(record(1), &lie, server.base(), &mut forged);
+    wrong.change.hash = change.build().unwrap().hash;
+    let answer = ingest::push(&server.app, &liar.device, &liar.push(1, forged, vec![wrong])).unwrap();
+    assert!(matches!(answer.verdicts[0].verdict, Verdict::Rejected { .. }), "{answer:?}");
+
+    let own = one.item(record(1), &change, server.base(), &mut actors);
+    let mut then = document.clone();
+    then.apply([change.build().unwrap()]).unwrap();
+    let after = one.change(&mut then, &[(KIND, "single".into())]);
+    let after = one.item(record(1), &after, server.base(), &mut actors);
+    let early = ingest::push(&server.app, &one.device, &one.push(1, actors.clone(), vec![after.clone()])).unwrap();
+    assert!(matches!(early.verdicts[0].verdict, Verdict::Missing { .. }), "{early:?}");
+    let answer = ingest::push(&server.app, &one.device, &one.push(2, actors, vec![own, after])).unwrap();
+    assert_eq!(accepted(&answer), 2, "{answer:?}");
+    assert_eq!(server.faults(), []);
+}
+
+#[test]
+fn what_another_device_stores_under_the_name_of_a_save_does_not_pass_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(folder.path());
+    let (mut one, mut liar) = (server.enrol(1), server.enrol(2));
+    let mut document = Document::new();
+    one.save(&server, record(1), &mut document, &[(KIND, "family".into())]);
+    let mut actors = Vec::new();
+    let change = one.change(&mut document.clone(), &[("best_time", "any".into())]);
+    let own = one.item(record(1), &change, server.base(), &mut actors);
+    let mut forged = Vec::new();
+    let other = liar.change(&mut document.clone(), &[(KIND, "single".into())]);
+    let mut item = liar.item(record(1), &other, server.base(), &mut forged);
+    item.intent.id = own.intent.id;
+    let answer = ingest::push(&server.app, &liar.device, &liar.push(1, forged, vec![item])).unwrap();
+    assert_eq!(accepted(&answer), 1, "{answer:?}");
+
+    let answer = ingest::push(&server.app, &one.device, &one.push(1, actors, vec![own])).unwrap();
+    let Verdict::Rejected { reason, .. } = &answer.verdicts[0].verdict else { panic!("{answer:?}") };
+    assert_eq!(reason.code, "intent_taken");
+    assert_eq!(server.faults(), []);
+}

@@ -48,6 +48,14 @@ pub enum Planted {
     ForgottenRemove,
     /// What a phone wrote last is not on its disk when its process ends.
     LyingDisk,
+    /// The server lets a device write where no assignment lets it.
+    RightEverywhere,
+    /// What is refused because it was written already is answered with `accepted`.
+    HiddenRefusal,
+    /// A phone counts new files as handed in.
+    CountedFile,
+    /// A phone keeps the first catalog it got.
+    IgnoredCatalog,
 }
 
 const LIMIT: usize = 64 << 20;
@@ -62,7 +70,7 @@ struct StoredKey {
 
 impl Planted {
     /// Every bug.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::SwallowedPush,
         Self::SilentPutBack,
         Self::AlteredPull,
@@ -77,12 +85,19 @@ impl Planted {
         Self::OverruledServer,
         Self::ForgottenRemove,
         Self::LyingDisk,
+        Self::RightEverywhere,
+        Self::HiddenRefusal,
+        Self::CountedFile,
+        Self::IgnoredCatalog,
     ];
 
     /// Whether it is in what messages say.
     pub fn is_of_the_line(self) -> bool {
-        use Planted::{AlteredPull, LostVerdict, OverruledServer, ReusedActor, SwallowedPush, TrustedClock};
-        matches!(self, SwallowedPush | AlteredPull | ReusedActor | TrustedClock | LostVerdict | OverruledServer)
+        use Planted::{
+            AlteredPull, HiddenRefusal, LostVerdict, OverruledServer, ReusedActor, SwallowedPush, TrustedClock,
+        };
+        matches!(self, SwallowedPush | AlteredPull | ReusedActor | TrustedClock | LostVerdict)
+            || matches!(self, OverruledServer | HiddenRefusal)
     }
 
     /// Whether it shows now and then only.
@@ -95,6 +110,10 @@ impl Planted {
         let trigger = match self {
             Self::DroppedPending => "AFTER UPDATE OF log_seq ON bucket BEGIN DELETE FROM pending WHERE state = 0; END",
             Self::ForgottenRemove => "BEFORE DELETE ON settled_bucket BEGIN SELECT raise(IGNORE); END",
+            Self::CountedFile => "AFTER INSERT ON file BEGIN UPDATE file SET state = 1 WHERE hash = NEW.hash; END",
+            Self::IgnoredCatalog => {
+                "BEFORE INSERT ON settled WHEN NEW.collection = 'catalog' BEGIN SELECT raise(IGNORE); END"
+            }
             // Every fourth record, by its name.
             Self::HalfPage => {
                 "BEFORE INSERT ON settled WHEN unicode(hex(substr(NEW.record, 16))) % 4 = 0
@@ -170,6 +189,11 @@ impl Planted {
             match self {
                 Self::ReusedActor => push.verdicts.iter_mut().for_each(|item| {
                     if item.verdict == Verdict::ActorFork {
+                        item.verdict = Verdict::Accepted { via: None, notes: Vec::new() };
+                    }
+                }),
+                Self::HiddenRefusal => push.verdicts.iter_mut().for_each(|item| {
+                    if matches!(&item.verdict, Verdict::Rejected { reason, .. } if reason.code == "written_once") {
                         item.verdict = Verdict::Accepted { via: None, notes: Vec::new() };
                     }
                 }),

@@ -1,7 +1,7 @@
 //! What the simulation lends a phone: clocks it moves, randomness from the seed, and a moment when all of it fails.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gridpass_core::catalog::Catalog;
@@ -14,6 +14,8 @@ use super::random::Draw;
 
 /// What a key store holds.
 pub type Secrets = BTreeMap<String, Vec<u8>>;
+/// The version of a built-in catalog that no published one comes after.
+const NEVER_OVERTAKEN: u32 = 1_000_000;
 
 /// Everything of a phone that outlives its process and its folder.
 #[derive(Clone)]
@@ -26,6 +28,8 @@ pub struct Platform {
     random: Arc<Draw>,
     /// How many calls still work; negative = all.
     left: Arc<AtomicI64>,
+    /// Whether the app on it takes up no published catalog.
+    pub behind: Arc<AtomicBool>,
 }
 
 impl Platform {
@@ -37,6 +41,7 @@ impl Platform {
             secrets: Arc::default(),
             random: Arc::new(Draw::new(seed, 100 + phone as u64)),
             left: Arc::new(AtomicI64::new(-1)),
+            behind: Arc::default(),
         }
     }
 
@@ -86,7 +91,10 @@ impl Platform {
             clock: Arc::new(self.clone()),
             random: Arc::new(self.clone()),
             connect: Arc::new(InMemory::new_async(move |request| net.send(phone, request))),
-            catalog: Catalog::built_in(),
+            catalog: match self.behind.load(Ordering::Relaxed) {
+                true => Arc::new(Catalog { version: NEVER_OVERTAKEN, ..(*Catalog::built_in()).clone() }),
+                false => Catalog::built_in(),
+            },
             app_version: "simulation".into(),
         }
     }

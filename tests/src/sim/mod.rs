@@ -6,6 +6,7 @@
 
 pub mod bugs;
 mod check;
+mod files;
 mod handset;
 mod host;
 mod model;

@@ -22,6 +22,8 @@ pub enum Rule {
     People,
     /// One wins.
     Later,
+    /// The first that the server takes is the only one.
+    Once,
 }
 
 /// What became of an edit, as far as its author knows.
@@ -37,12 +39,14 @@ pub enum Fate {
     LostWithDisk,
     /// The disk it was on was put back; the server had said that it has it.
     AcknowledgedThenDiskLost,
+    /// The server said that it has it, and whoever made it keeps nothing.
+    OnServerOnly,
 }
 
 impl Fate {
-    /// Whether the disk it was on was put back.
+    /// Whether no disk of a phone holds it any more.
     pub fn is_of_a_lost_disk(self) -> bool {
-        matches!(self, Self::LostWithDisk | Self::AcknowledgedThenDiskLost)
+        matches!(self, Self::LostWithDisk | Self::AcknowledgedThenDiskLost | Self::OnServerOnly)
     }
 }
 
@@ -82,6 +86,8 @@ pub struct End {
     pub waiting: Vec<(usize, String, String, Plain)>,
 }
 
+/// What every text holds that was forged or altered on the way.
+pub const FORGED: char = '伪';
 /// What a message may take; edits that are closer have no order that anybody could tell.
 const CLOSE_MS: i64 = 3_600_000;
 
@@ -151,7 +157,7 @@ impl Model {
             let must = match edit.fate {
                 // What a restored server lost comes back from phones that still hold it.
                 Fate::Saved => !lost_with_another(),
-                Fate::AcknowledgedThenDiskLost => !self.server_restored,
+                Fate::AcknowledgedThenDiskLost | Fate::OnServerOnly => !self.server_restored,
                 Fate::Uncertain | Fate::GivenUp | Fate::LostWithDisk => false,
             };
             let name = format!("phone {} {}/{} = {:?}", edit.phone, edit.record, edit.key, edit.value);
@@ -165,6 +171,12 @@ impl Model {
             }
             if once && times > 0 && waits && !self.copied.contains(&edit.phone) && !self.server_restored {
                 faults.push(format!("stored and waiting: {name}"));
+            }
+        }
+        for (at, value) in end.standing.iter().chain(&end.stored).flat_map(|(at, all)| all.iter().map(move |v| (at, v)))
+        {
+            if matches!(value, Plain::Text(text) if text.contains(FORGED)) {
+                faults.push(format!("forged and stands: {}/{} = {value:?}", at.0, at.1));
             }
         }
         for (at, standing) in &end.standing {
@@ -221,6 +233,10 @@ impl Model {
                 }
                 Rule::Later if standing.len() > 1 => {
                     faults.push(format!("no winner at {}/{}: {standing:?}", at.0, at.1));
+                    return;
+                }
+                Rule::Once if standing != std::slice::from_ref(&edit.value) => {
+                    faults.push(format!("written once is {:?} at {}/{}, but {standing:?}", edit.value, at.0, at.1));
                     return;
                 }
                 _ => {}

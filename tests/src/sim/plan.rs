@@ -74,10 +74,24 @@ pub enum Act {
     Wait,
     /// A record moves to another grid.
     Move,
+    /// A device with a real enrolment sends what it must not, among what it may.
+    Forge,
+    /// A place is visited, or something is added to a visit: what is written once, among it.
+    Visit,
+    /// A photo is added to a visit, or taken back.
+    Attach,
+    /// A photo of somebody else is fetched.
+    Fetch,
+    /// The office publishes a catalog with a field more.
+    Publish,
+    /// A phone's app is replaced by one that takes up no published catalog, or by one that does.
+    Behind,
+    /// A field is edited that only a published catalog has.
+    Newer,
 }
 
 /// Every act with its name in a file and how often it is drawn.
-pub const ACTS: [(Act, &str, usize); 33] = [
+pub const ACTS: [(Act, &str, usize); 40] = [
     (Act::Create, "create", 6),
     (Act::Edit, "edit", 40),
     (Act::Round, "round", 16),
@@ -109,8 +123,15 @@ pub const ACTS: [(Act, &str, usize); 33] = [
     (Act::Clone, "clone", 1),
     (Act::Clock, "clock", 2),
     (Act::Assign, "assign", 2),
-    (Act::Wait, "wait", 4),
+    (Act::Wait, "wait", 6),
     (Act::Move, "move", 2),
+    (Act::Forge, "forge", 3),
+    (Act::Visit, "visit", 5),
+    (Act::Attach, "attach", 3),
+    (Act::Fetch, "fetch", 1),
+    (Act::Publish, "publish", 1),
+    (Act::Behind, "behind", 1),
+    (Act::Newer, "newer", 3),
 ];
 
 /// One step.

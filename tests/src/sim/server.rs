@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Router;
-use gridpass_core::id::hex;
+use gridpass_core::id::{BlobHash, hex};
 use gridpass_phone::transport::{Request, Response, TransportError};
 use gridpass_server::app::App;
+use gridpass_server::blobs::place;
 use gridpass_server::clock::Clock;
+use gridpass_server::db::Principal;
 use gridpass_server::db::sqlite::{FILE, MARKER};
 use gridpass_server::router::router;
 use tokio::runtime::Runtime;
@@ -99,6 +101,25 @@ impl Server {
             return Ok((Err(TransportError::NoAnswer), None));
         }
         Ok((answer, moments::disarm(&self.folder)))
+    }
+
+    /// What is wrong with the files that count as stored.
+    pub fn file_faults(&self) -> Result<Vec<String>, Error> {
+        let (app, mut faults) = (self.app()?, Vec::new());
+        self.runtime.block_on(gridpass_server::blobs::verify(app, &mut |fault| faults.push(format!("{fault:?}"))))?;
+        Ok(faults)
+    }
+
+    /// The bytes of a file that counts as stored.
+    pub fn file(&self, hash: BlobHash) -> Result<Option<Vec<u8>>, Error> {
+        let app = self.app()?;
+        let counts = app.db.has_blob(&Principal::SERVER, app.now_ms(), hash)?;
+        Ok(if counts { Some(fs::read(place(&self.folder, hash))?) } else { None })
+    }
+
+    /// Whether the bytes of a file lie in its folder, whatever its database says.
+    pub fn has_object(&self, hash: BlobHash) -> bool {
+        place(&self.folder, hash).exists()
     }
 
     /// Copies its file while it is stopped; `with_marker` also what tells it that it is a copy, which comes back with it.

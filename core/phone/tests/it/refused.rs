@@ -204,6 +204,19 @@ fn refused_work_that_a_supervisor_approves_leaves_the_inbox_when_it_arrives() {
 }
 
 #[test]
+fn refused_work_stays_when_another_phone_uses_its_name() {
+    let server = Server::new();
+    let (ann, person) = settled_person(&server);
+    server.rules(|rules| rules.refuse = Some("13900000001|本人".into()));
+    let saved = ann.save(person, vec![edit("phone/1", NOTHING, "13900000001|本人")]);
+    ann.sync();
+    server.another_phone_writes(person, saved.intent.unwrap(), "phone/2", "13900000002|家人");
+    assert!(ann.sync().complete);
+    assert_eq!(ann.phone().inbox().unwrap().len(), 1);
+    assert_eq!(ann.value(person, "phone/2"), "13900000002|家人".into());
+}
+
+#[test]
 fn work_on_a_rolled_over_record_is_authored_again_on_the_new_generation() {
     let server = Server::new();
     let (ann, person) = settled_person(&server);

@@ -225,6 +225,16 @@ impl Server {
         world.append(record, built, Author { role: Role::CONSOLE, user: None, device: None }, intent);
     }
 
+    /// Another phone stores a change under the intent of this one's.
+    pub fn another_phone_writes(&self, record: RecordId, intent: IntentId, key: &str, value: &str) {
+        let mut world = self.world();
+        let document = &world.records[&record].document;
+        let puts = vec![(key.to_owned(), value.into())];
+        let built = document.change_putting(ActorId([0xa7; 16]), NOON / 1000, puts).build().unwrap();
+        let device = Some(DeviceId([0xa7; 16]));
+        world.append(record, built, Author { role: Role::DEVICE, user: None, device }, intent);
+    }
+
     /// The record's history is rolled over: a new generation with the values that stand.
     pub fn roll_over(&self, record: RecordId) {
         let mut world = self.world();

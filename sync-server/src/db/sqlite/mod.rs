@@ -242,8 +242,14 @@ impl Database for Sqlite {
         self.writer.run_heavy("committing", now_ms, work, move |connection| commit::apply(connection, now_ms, commits))
     }
 
-    fn push_facts(&self, _: &Principal, _: i64, items: &[ItemRef], most_bytes: usize) -> Result<PushFacts, DbError> {
-        self.read("looking up a push", |tx| push::facts(tx, items, most_bytes))
+    fn push_facts(
+        &self,
+        principal: &Principal,
+        _: i64,
+        items: &[ItemRef],
+        most_bytes: usize,
+    ) -> Result<PushFacts, DbError> {
+        self.read("looking up a push", |tx| push::facts(tx, principal.device, items, most_bytes))
     }
 
     fn standing(

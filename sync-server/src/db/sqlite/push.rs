@@ -4,24 +4,30 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::RecordId;
-use gridpass_core::wire;
+use gridpass_core::id::{ChangeHash, DeviceId, RecordId, TicketId};
+use gridpass_core::record::check::BEFORE_THE_HASH;
+use gridpass_core::wire::{self, Reason};
 use rusqlite::{Connection, Row, params};
 
 use super::{DbError, backend, named, named_or_null, optional, rows, split_hashes};
 use crate::db::{ChangeMeta, ItemRef, Known, PushFacts, RecordFacts, RecordRow, StoredChange};
 
 /// Of the first items, until that many bytes of changes were read.
-pub(super) fn facts(connection: &Connection, items: &[ItemRef], most_bytes: usize) -> Result<PushFacts, DbError> {
+pub(super) fn facts(
+    connection: &Connection,
+    device: Option<DeviceId>,
+    items: &[ItemRef],
+    most_bytes: usize,
+) -> Result<PushFacts, DbError> {
     let mut facts = PushFacts::default();
     let mut bytes = 0;
     for item in items {
         if bytes > most_bytes {
             break;
         }
-        facts.items.push(known(connection, item)?);
+        facts.items.push(known(connection, device, item)?);
         if let Entry::Vacant(place) = facts.records.entry(item.record) {
-            let record = place.insert(record_facts(connection, item.record)?);
+            let record = place.insert(record_facts(connection, device, item.record)?);
             bytes += record.changes.iter().map(|change| change.row.bytes.len()).sum::<usize>();
         }
     }
@@ -43,8 +49,9 @@ pub(super) fn standing(
     Ok(found)
 }
 
-/// By hash among changes and quarantine, then by intent among changes.
-fn known(connection: &Connection, item: &ItemRef) -> Result<Known, DbError> {
+/// For a device, or for the server. By hash among changes and what the device has in quarantine, then by intent among changes. What others sent under its
+/// names says nothing of an item.
+fn known(connection: &Connection, device: Option<DeviceId>, item: &ItemRef) -> Result<Known, DbError> {
     const STEP: &str = "looking for a change";
     const COLUMNS: &str = "SELECT c.hash, b.name AS home, c.log_seq, c.recv_time
                            FROM change c JOIN bucket b ON b.number = c.bucket";
@@ -56,20 +63,26 @@ fn known(connection: &Connection, item: &ItemRef) -> Result<Known, DbError> {
     }
     let mut statement = connection
         .prepare_cached(
-            "SELECT ticket, reason, blocked_by FROM quarantine WHERE record = ?1 AND generation = ?2 AND hash = ?3",
+            "SELECT ticket, reason, blocked_by FROM quarantine
+             WHERE record = ?1 AND generation = ?2 AND hash = ?3 AND (?4 IS NULL OR device = ?4)",
         )
         .map_err(backend(STEP))?;
-    let kept = statement.query_row(params![item.record.0, item.generation, item.hash.0], |row| {
+    let device = device.map(|device| device.0);
+    let kept = statement.query_row(params![item.record.0, item.generation, item.hash.0, device], |row| {
         Ok((named(row, "ticket")?, row.get::<_, Vec<u8>>("reason")?, named_or_null(row, "blocked_by")?))
     });
     if let Some((ticket, reason, blocked_by)) = optional(kept, STEP)? {
         let reason = wire::decode(&reason).map_err(|_| DbError::Damaged { table: "quarantine" })?;
         return Ok(Known::Quarantined { ticket, reason, blocked_by });
     }
-    let by_intent = format!("{COLUMNS} WHERE c.record = ?1 AND c.intent = ?2");
-    let mut statement = connection.prepare_cached(&by_intent).map_err(backend(STEP))?;
-    let found = optional(statement.query_row(params![item.record.0, item.intent.0], stored), STEP)?;
-    Ok(found.map_or(Known::New, Known::Stored))
+    let by_intent = "SELECT c.hash, b.name AS home, c.log_seq, c.recv_time, ?3 IS NULL OR w.device IS ?3 AS own
+                     FROM change c JOIN bucket b ON b.number = c.bucket LEFT JOIN who w ON w.number = c.who
+                     WHERE c.record = ?1 AND c.intent = ?2";
+    let mut statement = connection.prepare_cached(by_intent).map_err(backend(STEP))?;
+    let found = statement.query_row(params![item.record.0, item.intent.0, device], |row| {
+        Ok(if row.get("own")? { Known::Stored(stored(row)?) } else { Known::Taken })
+    });
+    Ok(optional(found, STEP)?.unwrap_or(Known::New))
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<StoredChange> {
@@ -81,7 +94,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredChange> {
     })
 }
 
-fn record_facts(connection: &Connection, record: RecordId) -> Result<RecordFacts, DbError> {
+fn record_facts(connection: &Connection, device: Option<DeviceId>, record: RecordId) -> Result<RecordFacts, DbError> {
     const STEP: &str = "reading a record";
     let row = record_row(connection, record)?;
     let changes = match &row {
@@ -89,13 +102,7 @@ fn record_facts(connection: &Connection, record: RecordId) -> Result<RecordFacts
         None => Vec::new(),
     };
     let newest = newest(connection, record)?;
-    let quarantined = rows(
-        connection,
-        STEP,
-        "SELECT hash, ticket FROM quarantine WHERE record = ?1 AND closed IS NULL",
-        [record.0],
-        |row| Ok((named(row, "hash")?, named(row, "ticket")?)),
-    )?;
+    let quarantined = quarantined(connection, device, record)?;
     let open = rows(
         connection,
         STEP,
@@ -103,7 +110,33 @@ fn record_facts(connection: &Connection, record: RecordId) -> Result<RecordFacts
         [record.0],
         |row| row.get(0),
     )?;
-    Ok(RecordFacts { row, changes, newest, quarantined: quarantined.into_iter().collect(), open })
+    Ok(RecordFacts { row, changes, newest, quarantined, open })
+}
+
+/// What waits in quarantine, by hash: what the device sent, and what others sent who are the writers of what they sent
+/// and whose hash was held against the fields. Nobody blocks the work of others by claiming a hash.
+fn quarantined(
+    connection: &Connection,
+    device: Option<DeviceId>,
+    record: RecordId,
+) -> Result<BTreeMap<ChangeHash, TicketId>, DbError> {
+    const STEP: &str = "reading a record's quarantine";
+    let sql = "SELECT q.hash, q.ticket, q.reason, ?2 IS NULL OR q.device = ?2 AS own FROM quarantine q
+               WHERE q.record = ?1 AND q.closed IS NULL AND (?2 IS NULL OR q.device = ?2
+                 OR EXISTS (SELECT 1 FROM actor a WHERE a.id = q.actor AND a.device = q.device))
+               ORDER BY own";
+    let found = rows(connection, STEP, sql, params![record.0, device.map(|device| device.0)], |row| {
+        let (own, reason): (bool, Vec<u8>) = (row.get("own")?, row.get("reason")?);
+        Ok((own, reason, named(row, "hash")?, named(row, "ticket")?))
+    })?;
+    let mut quarantined = BTreeMap::new();
+    for (own, reason, hash, ticket) in found {
+        let reason: Reason = wire::decode(&reason).map_err(|_| DbError::Damaged { table: "quarantine" })?;
+        if own || !BEFORE_THE_HASH.contains(&reason.code.as_str()) {
+            quarantined.insert(hash, ticket);
+        }
+    }
+    Ok(quarantined)
 }
 
 /// The homes of those of the records that exist.

@@ -3,7 +3,7 @@
 use super::*;
 
 impl Play {
-    /// Ends a phone's process as it was at its moment, if that has come.
+    /// Ends a phone's process as it was at its moment, if that has come. Nobody may hold the phone any more.
     pub(super) fn ended(&mut self, number: usize) -> Result<bool, Error> {
         let planted = self.planted;
         let Some(sure) = self.handset(number)?.end_if_due(planted)? else { return Ok(false) };

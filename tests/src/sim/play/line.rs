@@ -108,7 +108,13 @@ impl Play {
             }
             Act::Alter => {
                 if let Some(mail) = self.net.held().mail.get_mut(&name) {
-                    alter(&mut mail.request.body, b);
+                    let body = &mut mail.request.body;
+                    match body.len().checked_sub(1) {
+                        Some(last) if mail.request.method == gridpass_phone::transport::Method::Patch => {
+                            body.iter_mut().skip(b.min(last)).take(1).for_each(|byte| *byte ^= 1);
+                        }
+                        _ => alter(body, b),
+                    }
                 }
                 self.serve(name);
             }
@@ -156,7 +162,7 @@ fn alter(body: &mut Vec<u8>, which: usize) {
     let Some(item) = push.items.get_mut(which % items) else { return };
     for put in &mut item.change.puts {
         if let Value::Str(text) = &mut put.value {
-            text.push('伪');
+            text.push(super::super::model::FORGED);
         }
     }
     *body = wire::pack(&push);

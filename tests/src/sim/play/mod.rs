@@ -6,13 +6,21 @@
 //! | `line` | what becomes of messages |
 //! | `disk` | copies of phones, full disks, processes that end |
 //! | `office` | assignments, and records that move to another grid |
+//! | `catalogs` | catalogs that are published, and phones that stay behind |
+//! | `forger` | a device that sends what it must not |
+//! | `visits` | visits, and what is written once |
+//! | `photos` | files of visits, from their phone to the server and to other phones |
 //! | `heal` | peace, after which everything is compared |
 
+mod catalogs;
 mod disk;
+mod forger;
 mod heal;
 mod line;
 mod office;
+mod photos;
 mod user;
+mod visits;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,6 +38,7 @@ use tempfile::TempDir;
 
 use super::bugs::Planted;
 use super::check::{about, check, plain};
+use super::files::Photo;
 use super::handset::Handset;
 use super::host::Platform;
 use super::model::{Edit, Fate, Model, Plain, Rule};
@@ -83,6 +92,8 @@ pub fn run(plan: &Plan, planted: Planted) -> Result<Report, Error> {
     let works_in = |handset: &Handset, grid| assigned.get(&(handset.user, grid)) == Some(&true);
     let found = check(play.server.app()?, &play.grids, &play.handsets, works_in, &play.model)?;
     play.report.faults.extend(found);
+    play.check_photos()?;
+    play.check_catalogs()?;
     play.report.edits = play.model.edits.len();
     play.report.fingerprint = play.fingerprint()?;
     Ok(play.report)
@@ -107,6 +118,8 @@ struct Play {
     server_ends: Option<u32>,
     report: Report,
     edits: i64,
+    forger: forger::Forger,
+    photos: Vec<Photo>,
 }
 
 impl Play {
@@ -135,6 +148,8 @@ impl Play {
             server_ends: None,
             report: Report::default(),
             edits: 0,
+            forger: forger::Forger::default(),
+            photos: Vec::new(),
         };
         planted.on_server(&mut play.server)?;
         for number in 0..usize::from(plan.phones.max(1)) {
@@ -241,6 +256,7 @@ impl Play {
                 self.backup = true;
             }
             Act::Restore if self.backup => {
+                self.note_handed_in();
                 self.server.put_back(&self.folder.path().join("backup"))?;
                 self.model.server_restored = true;
                 self.reassign()?;
@@ -257,6 +273,13 @@ impl Play {
             Act::Wait => self.wait()?,
             Act::Assign => self.change_assignment(number, b)?,
             Act::Move => self.move_record(a)?,
+            Act::Forge => self.forge(a, b)?,
+            Act::Attach => self.attach(number, a, b)?,
+            Act::Fetch => self.fetch(number, a, b)?,
+            Act::Publish => self.publish()?,
+            Act::Behind => self.change_app(number)?,
+            Act::Newer => self.edit_newer(number, a, b)?,
+            Act::Visit => self.visit(number, a, b)?,
         }
         self.ended(number).map(|_| ())
     }

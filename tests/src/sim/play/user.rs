@@ -245,11 +245,15 @@ impl Play {
                     self.refused(number, &error)?;
                 }
             },
-            None => match phone.put_draft(None, "address", None, edits) {
-                Ok(_) if self.ended(number)? => {}
-                Ok(draft) => self.handset(number)?.drafts.push(draft),
-                Err(error) => self.refused(number, &error)?,
-            },
+            None => {
+                let put = phone.put_draft(None, "address", None, edits);
+                drop(phone);
+                match put {
+                    Ok(_) if self.ended(number)? => {}
+                    Ok(draft) => self.handset(number)?.drafts.push(draft),
+                    Err(error) => self.refused(number, &error)?,
+                }
+            }
         }
         Ok(())
     }
