@@ -11,6 +11,7 @@ use gridpass_core::id::{GridId, RecordId};
 use super::convert::{NOT_WHOLE, entries, text};
 use super::mapping::{Column, Table, said};
 use super::report::{self, Problem};
+use super::seen::Seen;
 use super::source::{Cell, Row, Source};
 use super::spelling::Keys;
 use super::{ImportError, day, repair};
@@ -79,7 +80,7 @@ impl<'a> Reader<'a> {
     pub fn read(
         &mut self,
         row: &Row,
-        seen: &mut BTreeSet<RecordId>,
+        seen: &mut Seen,
         tell: &mut dyn FnMut(&Problem),
     ) -> Result<Option<Result<Ready, ()>>, ImportError> {
         let columns = match self.columns.take() {
@@ -95,7 +96,7 @@ impl<'a> Reader<'a> {
         &mut self,
         columns: &Columns<'a>,
         row: &Row,
-        seen: &mut BTreeSet<RecordId>,
+        seen: &mut Seen,
         tell: &mut dyn FnMut(&Problem),
     ) -> Result<Option<Result<Ready, ()>>, ImportError> {
         let key_columns = self.table.key.texts();

@@ -13,7 +13,7 @@ use gridpass_core::id::{BatchId, ChangeHash, IntentId, RecordId};
 use gridpass_core::record::{Built, Document, Live, same};
 use gridpass_core::wire::IntentKind;
 
-use super::write::{Composed, compose, is_undo};
+use super::compose::{Composed, compose, is_undo};
 use super::{BATCH, ImportError, TRIES};
 use crate::app::App;
 use crate::db::{Principal, RecordFacts};

@@ -32,10 +32,10 @@ use rusqlite::{Connection, ErrorCode, Row, Transaction};
 
 use super::{
     AssignmentRow, BucketRead, Census, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ImportedChange,
-    ItemRef, Manifest, NewPack, Principal, PushFacts, Rebuilt, RecordFacts, UnitRow,
+    ItemRef, Manifest, NewPack, Principal, PushFacts, Rebuilt, RecordFacts, Underway, UnitRow,
 };
 use crate::import::batch::Batch;
-use crate::log::{Audit, Commit, Outcome};
+use crate::log::{Audit, Commit};
 use commit::execute;
 pub use copy::{beside, is_open, mark_as_copy, verify_copy};
 use readers::Readers;
@@ -237,9 +237,10 @@ impl Database for Sqlite {
         self.epoch
     }
 
-    fn commit(&self, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError> {
+    fn commit_later(&self, now_ms: i64, commits: Vec<Commit>) -> Result<Underway, DbError> {
         let work = commits.iter().map(Commit::work).sum();
-        self.writer.run_heavy("committing", now_ms, work, move |connection| commit::apply(connection, now_ms, commits))
+        let job = move |connection: &Connection| commit::apply(connection, now_ms, commits);
+        self.writer.later("committing", now_ms, work, job)
     }
 
     fn push_facts(&self, _: &Principal, _: i64, items: &[ItemRef], most_bytes: usize) -> Result<PushFacts, DbError> {

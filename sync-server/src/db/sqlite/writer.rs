@@ -14,6 +14,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::Connection;
 
 use super::{DbError, backend};
+use crate::db::Underway;
+use crate::log::Outcome;
 use crate::metrics::seconds;
 
 /// The most jobs that share one commit.
@@ -82,19 +84,20 @@ impl Writer {
         now_ms: i64,
         job: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
-        self.run_heavy(step, now_ms, 1, job)
+        let answered = self.queue(step, now_ms, 1, job)?;
+        answered.recv().map_err(|_| stopped(step))?
     }
 
-    /// The same for a job of so much work.
-    pub(super) fn run_heavy<T: Send + 'static>(
+    /// The same for commits of so much work, and without waiting for them.
+    pub(super) fn later(
         &self,
         step: &'static str,
         now_ms: i64,
         work: usize,
-        job: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
-    ) -> Result<T, DbError> {
+        job: impl FnOnce(&Connection) -> Result<Vec<Outcome>, DbError> + Send + 'static,
+    ) -> Result<Underway, DbError> {
         let answered = self.queue(step, now_ms, work, job)?;
-        answered.recv().map_err(|_| stopped(step))?
+        Ok(Underway(Box::new(move || answered.recv().map_err(|_| stopped(step))?)))
     }
 
     /// Puts a job at the end of the queue.
