@@ -486,7 +486,7 @@ impl Database for Sqlite {
             piece.next
         };
         note(self.writer.run(STEP, now_ms, rebuild::heads)?);
-        let mut after = Some(RecordId::default());
+        let mut after = Some(i64::MIN);
         while let Some(last) = after {
             after = note(self.writer.run(STEP, now_ms, move |c| rebuild::records(c, now_ms, last))?);
         }
