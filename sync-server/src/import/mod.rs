@@ -9,6 +9,7 @@
 //! | [`mapping`] | the mapping file and whether the catalog agrees with it |
 //! | `inspect` | what a file really is, within bounds, before anything unpacks it |
 //! | [`source`] | rows of workbooks and CSV files, one at a time |
+//! | [`cells`] | cells, headings, rows |
 //! | `merged`, `split` | what merged cells cover; building, unit and room out of one column |
 //! | [`convert`], [`day`] | cells to values, by the type of the field |
 //! | [`spelling`] | one way to write what names a record |
@@ -23,6 +24,7 @@
 //! | [`report`], [`errors`] | what is told about rows, and counts; the same as a workbook |
 
 pub mod batch;
+pub mod cells;
 mod compose;
 pub mod convert;
 pub mod day;

@@ -8,11 +8,12 @@ use gridpass_core::codes::Date;
 use gridpass_core::codes::text::compact;
 use gridpass_core::id::{GridId, RecordId};
 
+use super::cells::{Cell, Row};
 use super::convert::{NOT_WHOLE, entries, text};
 use super::mapping::{Column, Table, said};
 use super::report::{self, Problem};
 use super::seen::Seen;
-use super::source::{Cell, Row, Source};
+use super::source::Source;
 use super::spelling::Keys;
 use super::{ImportError, day, repair};
 use crate::app::App;
