@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -25,6 +25,8 @@ const GROUP_WORK: usize = 12_000;
 
 /// A job of more work begins a group.
 const HEAVY: usize = GROUP_WORK / 2;
+/// After a heavy one others may write: those of another process get no turn while commits follow each other at once.
+const BREATH: Duration = Duration::from_millis(5);
 
 type Reply = Box<dyn FnOnce(Option<&DbError>) + Send>;
 /// Runs on the connection at a place in its transaction, or is told why there is none to run on.
@@ -149,6 +151,7 @@ fn work(connection: &Connection, jobs: &Receiver<Job>, marker: &Path, epoch: u64
     let mut held = None;
     while let Some(first) = held.take().or_else(|| jobs.recv().ok()) {
         let began = Instant::now();
+        let heavy = first.work > HEAVY;
         let group;
         (group, held) = grouped(first, jobs);
         let count = group.len() as u64;
@@ -172,6 +175,9 @@ fn work(connection: &Connection, jobs: &Receiver<Job>, marker: &Path, epoch: u64
         done.seconds.observe(began.elapsed().as_secs_f64());
         done.jobs.inc_by(count);
         replies.into_iter().for_each(|reply| reply(committed.as_ref().err()));
+        if heavy {
+            std::thread::sleep(BREATH);
+        }
     }
 }
 
@@ -284,7 +290,8 @@ mod tests {
 
     /// A writer over a table of numbers, held up by its first job until it is released.
     fn held(folder: &Path) -> (Writer, SyncSender<()>, Receiver<Result<(), DbError>>) {
-        let connection = Connection::open(folder.join("a")).unwrap();
+        let mut connection = Connection::open(folder.join("a")).unwrap();
+        super::super::configure(&mut connection).unwrap();
         connection
             .execute_batch(
                 "CREATE TABLE meta (key PRIMARY KEY, value); CREATE TABLE bucket (head); CREATE TABLE done (n);",
@@ -329,6 +336,28 @@ mod tests {
         first.recv().unwrap().unwrap();
         let seen: Vec<(i64, i64)> = answers.into_iter().map(|answer| answer.recv().unwrap().unwrap()).collect();
         assert_eq!(seen, [(0, 0), (1, 0), (2, 2), (3, 3), (4, 4), (5, 5), (6, 5)]);
+    }
+
+    #[test]
+    fn another_process_gets_its_turn_between_heavy_jobs() {
+        const JOBS: i64 = 60;
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, release, first) = held(folder.path());
+        let mut other = Connection::open(folder.path().join("a")).unwrap();
+        super::super::configure(&mut other).unwrap();
+        let heavy = |connection: &Connection| {
+            insert(connection, 1);
+            std::thread::sleep(Duration::from_millis(20));
+            Ok(())
+        };
+        let answers: Vec<_> = (0..JOBS).map(|_| writer.queue("writing", 0, HEAVY + 1, heavy).unwrap()).collect();
+        release.send(()).unwrap();
+        first.recv().unwrap().unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let done: i64 = other.query_row("SELECT count(*) FROM done", [], |row| row.get(0)).unwrap();
+        other.execute_batch("COMMIT").unwrap();
+        assert!(done < JOBS / 4, "it waited for {done} of {JOBS} jobs");
+        answers.into_iter().for_each(|answer| answer.recv().unwrap().unwrap());
     }
 
     #[test]
