@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Limits};
 use crate::db::sqlite::{Opened, Sqlite};
 use crate::db::{Database, DbError};
-use crate::ingest::Turns;
+use crate::ingest::{Gate, Turns};
 use crate::keys::{self, KeyError, Keys, random};
 use crate::log::{Audit, Outcome};
 use crate::metrics::Metrics;
@@ -38,6 +38,8 @@ pub struct App {
     pub throttle: Throttle,
     /// Whose pushes are taken in.
     pub turns: Turns,
+    /// How many pushes are prepared at once.
+    pub preparing: Gate,
     /// The settings.
     pub config: Config,
     /// What is counted and measured.
@@ -108,6 +110,7 @@ impl App {
             limits: Limits::from(&config),
             throttle: Throttle::from(&config),
             turns: Turns::default(),
+            preparing: Gate::default(),
             keys,
             config,
             metrics,

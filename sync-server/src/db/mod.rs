@@ -356,13 +356,28 @@ pub struct Census {
     pub last_backup_ms: u64,
 }
 
+/// Commits that a database has got and works on.
+pub struct Underway(pub(crate) Box<dyn FnOnce() -> Result<Vec<Outcome>, DbError>>);
+
+impl Underway {
+    /// Waits until they are on disk.
+    pub fn wait(self) -> Result<Vec<Outcome>, DbError> {
+        self.0()
+    }
+}
+
 /// The database of a server.
 pub trait Database: FileRows + Send + Sync {
     /// The epoch of the logs.
     fn epoch(&self) -> u64;
 
     /// Applies commits in order, each whole or not at all; returns when they are on disk.
-    fn commit(&self, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError>;
+    fn commit(&self, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError> {
+        self.commit_later(now_ms, commits)?.wait()
+    }
+
+    /// The same for somebody who has other work meanwhile. Whoever does not wait does not know what became of them.
+    fn commit_later(&self, now_ms: i64, commits: Vec<Commit>) -> Result<Underway, DbError>;
 
     /// Looks up what the checks of a push need, in one read.
     fn push_facts(

@@ -7,9 +7,9 @@ use gridpass_core::codes::text::{compact, half_width};
 use gridpass_core::codes::{Crs, Geo, Phone, Position, address};
 use gridpass_core::id::RecordId;
 
+use super::cells::Cell;
 use super::day;
 use super::mapping::Column;
-use super::source::Cell;
 use super::spelling::{Keys, Spelling};
 
 /// The name of a day of which only the month or the year was said.

@@ -3,7 +3,7 @@
 use gridpass_core::codes::Date;
 use gridpass_core::codes::text::half_width;
 
-use super::source::Cell;
+use super::cells::Cell;
 
 /// The days a workbook counts from its own beginning: 1927 to 2099.
 const SERIAL: std::ops::RangeInclusive<f64> = 10_000.0..=73_050.0;

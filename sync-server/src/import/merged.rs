@@ -2,7 +2,7 @@
 
 use calamine::Dimensions;
 
-use super::source::Cell;
+use super::cells::Cell;
 
 /// Merged cells are not followed beyond this column, or the row's last one.
 const MOST: usize = 256;

@@ -9,18 +9,23 @@
 //! | [`mapping`] | the mapping file and whether the catalog agrees with it |
 //! | `inspect` | what a file really is, within bounds, before anything unpacks it |
 //! | [`source`] | rows of workbooks and CSV files, one at a time |
+//! | [`cells`] | cells, headings, rows |
 //! | `merged`, `split` | what merged cells cover; building, unit and room out of one column |
 //! | [`convert`], [`day`] | cells to values, by the type of the field |
 //! | [`spelling`] | one way to write what names a record |
 //! | [`repair`] | what follows from an identity number |
 //! | [`rows`] | one row to one record |
-//! | [`mod@write`] | batches of records to commits |
+//! | `seen` | which records a sheet has named |
+//! | `compose` | one record to one commit |
+//! | [`mod@write`] | batches of them, written while the next are prepared |
 //! | [`propose`] | a mapping for workbooks nobody has mapped yet |
 //! | [`tree`] | the organisation tree and the grids |
 //! | [`batch`], [`undo`] | imports as something to list and to take back |
 //! | [`report`], [`errors`] | what is told about rows, and counts; the same as a workbook |
 
 pub mod batch;
+pub mod cells;
+mod compose;
 pub mod convert;
 pub mod day;
 pub mod errors;
@@ -31,6 +36,7 @@ pub mod propose;
 pub mod repair;
 pub mod report;
 pub mod rows;
+mod seen;
 pub mod source;
 pub mod spelling;
 mod split;
@@ -38,26 +44,26 @@ pub mod tree;
 pub mod undo;
 pub mod write;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 pub use mapping::{Mapping, MappingError};
 pub use report::{Counts, Problem, Summary};
 pub use source::{Source, SourceError};
 
-use gridpass_core::catalog::Collection;
 use gridpass_core::id::GridId;
 
 use crate::app::App;
 use crate::db::{DbError, Principal};
 use crate::keys::KeyError;
-use rows::{Reader, Ready, Teller};
+use rows::{Reader, Teller};
+use seen::Seen;
 use spelling::Keys;
 use split::Splitter;
-use write::Writer;
+use write::{Part, Writer};
 
-/// How many records are written together.
-pub const BATCH: usize = 500;
+/// How many rows are read and then written together. Each touches pages of its own in most indexes: the more rows share a
+/// commit, the fewer pages are written; but while it lasts, the pushes of phones wait.
+pub const BATCH: usize = 2000;
 
 /// How often a batch is prepared again because phones were faster.
 const TRIES: usize = 8;
@@ -212,13 +218,15 @@ fn tables_in_order(
     let mut done = 0;
     for table in mapping.tables.iter().filter(|table| options.wants(&table.sheet)) {
         let Some(collection) = catalog.collection(&table.collection) else { continue };
-        let mut seen = BTreeSet::new();
+        let mut seen = Seen::default();
         for source in sources.iter().filter(|source| source.has(&table.sheet)) {
-            let part = Part { source, table, collection, last: source.last_row(&table.sheet) };
+            let part = Part { source, table, collection };
+            let last = source.last_row(&table.sheet);
+            let progress = |row, done| Progress { sheet: &table.sheet, collection: &table.collection, row, last, done };
             let mut reader = Reader::new(app, collection, Teller { catalog, table, source }, &keys, fixed_grid);
             let mut splitter = Splitter::new(&mapping.splits, &table.sheet);
             let mut batch = Vec::new();
-            let mut read_to = 0;
+            let (mut read_to, mut handed_over) = (0, None);
             let read = source.rows(&table.sheet, table.heading, table.heading_rows, &mut |row| -> Result<(), Halt> {
                 let row = splitter.split(row);
                 (read_to, done) = (row.number, done + 1);
@@ -229,11 +237,13 @@ fn tables_in_order(
                         Err(()) => writer.summary.counts(&table.collection).refused += 1,
                     }
                 }
-                if batch.len() >= BATCH {
-                    part.write(writer, std::mem::take(&mut batch), watch)?;
-                }
-                if done % BATCH as u64 == 0 && !watch.go_on(&part.progress(row.number, done)) {
-                    return Err(Halt::Stopped);
+                if done % BATCH as u64 == 0 {
+                    writer.write(&part, std::mem::take(&mut batch), &mut |problem| watch.tell(problem))?;
+                    // The rows before these are on disk now, and are what is told.
+                    let on_disk = handed_over.replace((row.number, done));
+                    if on_disk.is_some_and(|(row, done)| !watch.go_on(&progress(row, done))) {
+                        return Err(Halt::Stopped);
+                    }
                 }
                 Ok(())
             });
@@ -243,32 +253,15 @@ fn tables_in_order(
                 Ok(()) => {}
             }
             // What was read is written, also where it was stopped: the counts are those of what was dealt with.
-            part.write(writer, batch, watch)?;
-            if writer.summary.stopped || !watch.go_on(&part.progress(read_to, done)) {
+            writer.write(&part, batch, &mut |problem| watch.tell(problem))?;
+            writer.settle(&part, &mut |problem| watch.tell(problem))?;
+            if writer.summary.stopped || !watch.go_on(&progress(read_to, done)) {
                 writer.summary.stopped = true;
                 return Ok(());
             }
         }
     }
     Ok(())
-}
-
-/// One sheet of one file as records of one collection.
-struct Part<'a> {
-    source: &'a Source,
-    table: &'a mapping::Table,
-    collection: &'a Collection,
-    last: Option<u32>,
-}
-
-impl Part<'_> {
-    fn write(&self, writer: &mut Writer<'_>, rows: Vec<Ready>, watch: &mut dyn Watch) -> Result<(), ImportError> {
-        writer.write(self.source, self.table, self.collection, rows, &mut |problem| watch.tell(problem))
-    }
-
-    fn progress(&self, row: u32, done: u64) -> Progress<'_> {
-        Progress { sheet: &self.table.sheet, collection: &self.table.collection, row, last: self.last, done }
-    }
 }
 
 /// Why the rows of a sheet are not read to their end.

@@ -8,10 +8,12 @@ use gridpass_core::codes::Date;
 use gridpass_core::codes::text::compact;
 use gridpass_core::id::{GridId, RecordId};
 
+use super::cells::{Cell, Row};
 use super::convert::{NOT_WHOLE, entries, text};
 use super::mapping::{Column, Table, said};
 use super::report::{self, Problem};
-use super::source::{Cell, Row, Source};
+use super::seen::Seen;
+use super::source::Source;
 use super::spelling::Keys;
 use super::{ImportError, day, repair};
 use crate::app::App;
@@ -79,7 +81,7 @@ impl<'a> Reader<'a> {
     pub fn read(
         &mut self,
         row: &Row,
-        seen: &mut BTreeSet<RecordId>,
+        seen: &mut Seen,
         tell: &mut dyn FnMut(&Problem),
     ) -> Result<Option<Result<Ready, ()>>, ImportError> {
         let columns = match self.columns.take() {
@@ -95,7 +97,7 @@ impl<'a> Reader<'a> {
         &mut self,
         columns: &Columns<'a>,
         row: &Row,
-        seen: &mut BTreeSet<RecordId>,
+        seen: &mut Seen,
         tell: &mut dyn FnMut(&Problem),
     ) -> Result<Option<Result<Ready, ()>>, ImportError> {
         let key_columns = self.table.key.texts();

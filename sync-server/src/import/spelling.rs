@@ -9,9 +9,9 @@ use gridpass_core::codes::{address, credit, name};
 use gridpass_core::id::RecordId;
 use serde::Deserialize;
 
+use super::cells::Cell;
 use super::convert::text;
 use super::mapping::Mapping;
-use super::source::Cell;
 
 /// How a column is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use gridpass_core::codes::address::{NONE, ShortForm};
 
+use super::cells::{Cell, Headings, Row};
 use super::convert::text;
 use super::mapping::Split;
-use super::source::{Cell, Headings, Row};
 
 /// Adds the columns of a sheet's splits to its rows.
 pub struct Splitter<'a> {

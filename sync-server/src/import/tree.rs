@@ -4,8 +4,9 @@ use std::path::Path;
 
 use gridpass_core::id::{GridId, UnitId};
 
+use super::cells::{Cell, Row};
 use super::convert::text;
-use super::source::{Cell, Row, Source, SourceError};
+use super::source::{Source, SourceError};
 use crate::app::App;
 use crate::db::{DbError, Principal, UnitRow};
 

@@ -13,12 +13,15 @@ use gridpass_core::id::{BatchId, ChangeHash, IntentId, RecordId};
 use gridpass_core::record::{Built, Document, Live, same};
 use gridpass_core::wire::IntentKind;
 
-use super::write::{Composed, compose, is_undo};
-use super::{BATCH, ImportError, TRIES};
+use super::compose::{Composed, compose, is_undo};
+use super::{ImportError, TRIES};
 use crate::app::App;
 use crate::db::{Principal, RecordFacts};
 use crate::log::{Audit, Commit, Outcome, RecordWrite, Write};
 use crate::office::Office;
+
+/// How many changes are taken back together.
+const BATCH: usize = 500;
 
 /// The reason with which records end that an import should not have made. Every collection has it.
 const MISTAKE: &str = "error";

@@ -1,156 +1,203 @@
-//! Batches of records to commits: what is new is made, what an import wrote is edited, what people wrote is kept.
+//! Batches of rows to commits. While one is written, the next is read and prepared.
 
 use std::collections::BTreeMap;
 
-use gridpass_core::bucket::{Bucket, BucketClass};
-use gridpass_core::catalog::{Catalog, Collection, Level, NoFacts, Shape};
-use gridpass_core::id::{ActorId, BatchId, ChangeHash, GridId, IntentId, RecordId};
-use gridpass_core::record::edit::{Edit, plan};
-use gridpass_core::record::{Document, check, plain, same, shown_values};
-use gridpass_core::wire::{self, FMT_AUTOMERGE, IntentKind, Role};
-use gridpass_core::{Value, Values};
+use gridpass_core::catalog::{Catalog, Collection};
+use gridpass_core::id::{GridId, RecordId};
 
+use super::compose::{Step, prepare};
 use super::mapping::Table;
 use super::report::{Problem, Summary};
 use super::rows::{Ready, Teller};
 use super::source::Source;
 use super::{ImportError, TRIES};
 use crate::app::App;
-use crate::catalogs::shared;
-use crate::db::{ChangeMeta, Principal, RecordFacts};
-use crate::log::{Audit, Base, By, Commit, Files, NewChange, Outcome, RecordWrite, Write};
-use crate::office::Office;
-
-/// The key whose value ends a record.
-const END: &str = "end/date";
+use crate::db::{Principal, RecordFacts, Underway};
+use crate::log::{Audit, Commit, Outcome, Write};
 
 /// Writes batches and counts.
 pub struct Writer<'a> {
     pub(super) app: &'a App,
     pub(super) catalog: &'a Catalog,
     dry_run: bool,
-    /// The records of this run with their grids: a dry run stores none of them.
-    planned: BTreeMap<RecordId, GridId>,
+    /// In a dry run, which stores none of them: the records of the run with their grids.
+    planned: Grids,
+    underway: Option<Batch>,
     /// What became of the rows.
     pub summary: Summary,
 }
 
-/// What becomes of a row.
-enum Step {
-    Write(Box<RecordWrite>),
-    Unchanged,
-    Refused,
+/// One sheet of one file as records of one collection.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// The file.
+    pub source: &'a Source,
+    /// The sheet.
+    pub table: &'a Table,
+    /// The collection.
+    pub collection: &'a Collection,
+}
+
+/// Records with the grids they lie in.
+type Grids = BTreeMap<RecordId, Option<GridId>>;
+
+/// A row with its grid and with what stands.
+type Placed = (Ready, GridId, RecordFacts);
+
+/// Rows that are written together.
+#[derive(Default)]
+struct Batch {
+    /// What the database has got; none where nothing is to be written.
+    commits: Option<Underway>,
+    /// The rows of the commits.
+    written: Vec<Written>,
+    /// All records of the batch: until it is on disk, a read may not find them.
+    grids: Grids,
+    created: u64,
+    changed: u64,
+    kept: u64,
+}
+
+/// A row whose commit the database has got.
+struct Written {
+    row: Ready,
+    grid: GridId,
+    new: bool,
+    kept: u64,
 }
 
 impl<'a> Writer<'a> {
     /// A writer of one run.
     pub fn new(app: &'a App, catalog: &'a Catalog, dry_run: bool) -> Self {
-        Self { app, catalog, dry_run, planned: BTreeMap::new(), summary: Summary::default() }
+        Self { app, catalog, dry_run, planned: Grids::new(), underway: None, summary: Summary::default() }
     }
 
-    /// Writes a batch of rows of one sheet.
+    /// Prepares rows and hands them to the database, once that has those before them on disk. No record comes twice
+    /// between two calls of [`Writer::settle`].
     pub fn write(
         &mut self,
-        source: &Source,
-        table: &Table,
-        collection: &Collection,
+        part: &Part<'_>,
         rows: Vec<Ready>,
         tell: &mut dyn FnMut(&Problem),
     ) -> Result<(), ImportError> {
         if rows.is_empty() {
-            return Ok(());
+            return self.settle(part, tell);
         }
-        let teller = Teller { catalog: self.catalog, table, source };
-        let now_ms = self.app.now_ms();
-        let mut placed = self.place(collection, &teller, rows, tell)?;
-        let before = self.summary.counts(&collection.id).to_owned();
-        for attempt in 1..=TRIES {
-            if placed.is_empty() {
-                break;
-            }
-            let last = attempt == TRIES;
-            placed = self.attempt(source, collection, &teller, now_ms, placed, last, tell)?;
-        }
-        let counts = *self.summary.counts(&collection.id);
-        if !self.dry_run {
-            let detail = serde_json::json!({
-                "file": gridpass_core::id::hex(&source.hash),
-                "collection": collection.id,
-                "created": counts.created - before.created,
-                "changed": counts.changed - before.changed,
-                "kept": counts.kept - before.kept,
-            });
-            let audit = Audit { action: "import_batch", detail: detail.to_string(), ..Audit::default() };
-            self.app.db.audit(now_ms, audit)?;
-        }
+        let mut batch = Batch::default();
+        let placed = self.place(part, rows, &mut batch, tell)?;
+        let commits = self.prepare(part, placed, &mut batch, tell)?;
+        self.settle(part, tell)?;
+        self.hand_over(&mut batch, commits)?;
+        self.underway = Some(batch);
         Ok(())
     }
 
-    /// The rows whose grid is known and which refer to what is there, each with its grid.
+    /// Waits until what was handed over is on disk. Rows that phones were faster with are prepared and written again.
+    pub fn settle(&mut self, part: &Part<'_>, tell: &mut dyn FnMut(&Problem)) -> Result<(), ImportError> {
+        let Some(mut batch) = self.underway.take() else { return Ok(()) };
+        for attempt in 1.. {
+            let again = self.outcomes(part, &mut batch, attempt == TRIES)?;
+            if again.is_empty() {
+                break;
+            }
+            let again = self.standing(again)?;
+            let commits = self.prepare(part, again, &mut batch, tell)?;
+            self.hand_over(&mut batch, commits)?;
+        }
+        if self.dry_run {
+            self.planned.append(&mut batch.grids);
+            return Ok(());
+        }
+        let detail = serde_json::json!({
+            "file": gridpass_core::id::hex(&part.source.hash),
+            "collection": part.collection.id,
+            "created": batch.created,
+            "changed": batch.changed,
+            "kept": batch.kept,
+        });
+        let audit = Audit { action: "import_batch", detail: detail.to_string(), ..Audit::default() };
+        Ok(self.app.db.audit(self.app.now_ms(), audit)?)
+    }
+
+    /// The rows whose grid is known and which refer to what is there.
     fn place(
         &mut self,
-        collection: &Collection,
-        teller: &Teller<'_>,
+        part: &Part<'_>,
         rows: Vec<Ready>,
+        batch: &mut Batch,
         tell: &mut dyn FnMut(&Problem),
-    ) -> Result<Vec<(Ready, GridId)>, ImportError> {
-        let targets: Vec<RecordId> = rows
-            .iter()
-            .flat_map(|row| &row.refs)
-            .map(|(_, to)| *to)
-            .filter(|to| !self.planned.contains_key(to))
-            .collect();
-        let homes = self.app.db.homes(&Principal::SERVER, self.app.now_ms(), &targets)?;
-        let mut placed = Vec::new();
+    ) -> Result<Vec<Placed>, ImportError> {
+        let (now_ms, collection) = (self.app.now_ms(), part.collection);
+        let teller = self.teller(part);
+        let before = self.underway.as_ref().map(|batch| &batch.grids);
+        let unread = |to: &RecordId| before.and_then(|grids| grids.get(to)).or_else(|| self.planned.get(to)).copied();
+        let referred = rows.iter().flat_map(|row| &row.refs).map(|(_, to)| *to);
+        let referred: Vec<RecordId> = referred.filter(|to| unread(to).is_none()).collect();
+        let homes = self.app.db.homes(&Principal::SERVER, now_ms, &referred)?;
+        let records: Vec<RecordId> = rows.iter().map(|row| row.record).collect();
+        let mut standing = self.app.db.standing(&Principal::SERVER, now_ms, &records)?;
+        let mut placed = Vec::with_capacity(rows.len());
+        let mut refused = 0;
         for row in rows {
-            let grid_of = |to: &RecordId| self.planned.get(to).copied().or_else(|| homes.get(to)?.grid());
-            let known = |to: &RecordId| self.planned.contains_key(to) || homes.contains_key(to);
-            let lost = row.refs.iter().find(|(_, to)| !known(to)).map(|(key, _)| key.as_str());
+            // None is a record that is not there, and one that lies in no grid has none.
+            let grid_of = |to: &RecordId| {
+                batch.grids.get(to).copied().or_else(|| unread(to)).or_else(|| homes.get(to).map(|home| home.grid()))
+            };
+            let lost = row.refs.iter().find(|(_, to)| grid_of(to).is_none()).map(|(key, _)| key.as_str());
             let parent = row.refs.iter().find(|(key, _)| collection.parent.as_ref() == Some(key));
-            let grid = row.grid.or_else(|| grid_of(&parent?.1));
+            let grid = row.grid.or_else(|| grid_of(&parent?.1)?);
             match (lost, grid) {
                 (None, Some(grid)) => {
-                    self.planned.insert(row.record, grid);
-                    placed.push((row, grid));
+                    let facts = standing.remove(&row.record).unwrap_or_default();
+                    // A record stays where it is, whatever the row says.
+                    let lies = facts.row.as_ref().map_or(Some(grid), |standing| standing.home.grid());
+                    batch.grids.insert(row.record, lies);
+                    placed.push((row, grid, facts));
                     continue;
                 }
                 (Some(key), _) => tell(&teller.problem(row.row, teller.heading(key), None, "no_such_record", true)),
                 (None, None) => {
-                    let column = teller.table.grid.as_deref().unwrap_or("grid");
+                    let column = part.table.grid.as_deref().unwrap_or("grid");
                     tell(&teller.problem(row.row, column, None, "no_grid", true));
                 }
             }
-            self.summary.counts(&collection.id).refused += 1;
+            refused += 1;
         }
+        self.summary.counts(&collection.id).refused += refused;
         Ok(placed)
     }
 
-    /// Prepares and writes rows; those whose record has moved on meanwhile come back.
-    #[expect(clippy::too_many_arguments, reason = "one batch and where it comes from")]
-    fn attempt(
-        &mut self,
-        source: &Source,
-        collection: &Collection,
-        teller: &Teller<'_>,
-        now_ms: i64,
-        rows: Vec<(Ready, GridId)>,
-        last: bool,
-        tell: &mut dyn FnMut(&Problem),
-    ) -> Result<Vec<(Ready, GridId)>, ImportError> {
-        let office = self.app.office(now_ms, &self.app.catalogs());
-        let batch = self.summary.batch;
+    /// Rows with what stands now.
+    fn standing(&self, rows: Vec<(Ready, GridId)>) -> Result<Vec<Placed>, ImportError> {
         let records: Vec<RecordId> = rows.iter().map(|(row, _)| row.record).collect();
-        let mut facts = self.app.db.standing(&Principal::SERVER, now_ms, &records)?;
-        let (mut commits, mut written) = (Vec::new(), Vec::new());
-        for (row, grid) in rows {
-            let facts = facts.remove(&row.record).unwrap_or_default();
+        let mut standing = self.app.db.standing(&Principal::SERVER, self.app.now_ms(), &records)?;
+        let of = |(row, grid): (Ready, GridId)| {
+            let facts = standing.remove(&row.record).unwrap_or_default();
+            (row, grid, facts)
+        };
+        Ok(rows.into_iter().map(of).collect())
+    }
+
+    /// The commits of rows; those that need none are counted.
+    fn prepare(
+        &mut self,
+        part: &Part<'_>,
+        rows: Vec<Placed>,
+        batch: &mut Batch,
+        tell: &mut dyn FnMut(&Problem),
+    ) -> Result<Vec<Commit>, ImportError> {
+        let office = self.app.office(self.app.now_ms(), &self.app.catalogs());
+        let (teller, collection) = (self.teller(part), part.collection);
+        let of = (&part.source.hash, self.summary.batch);
+        let counts = self.summary.counts(&collection.id);
+        let mut commits = Vec::new();
+        for (row, grid, facts) in rows {
             let mut kept = 0;
             let mut note = |problem: &Problem| {
                 kept += u64::from(problem.code == "differs_kept");
                 tell(problem);
             };
-            let step = prepare(&office, collection, teller, (&row, grid), facts, (&source.hash, batch), &mut note)?;
-            let counts = self.summary.counts(&collection.id);
+            let step = prepare(&office, collection, &teller, (&row, grid), facts, of, &mut note)?;
             match step {
                 Step::Unchanged => {
                     counts.unchanged += 1;
@@ -158,7 +205,7 @@ impl<'a> Writer<'a> {
                 }
                 Step::Refused => {
                     counts.refused += 1;
-                    self.planned.remove(&row.record);
+                    batch.grids.remove(&row.record);
                 }
                 Step::Write(write) if self.dry_run => {
                     counts.repaired += u64::from(row.repaired);
@@ -170,23 +217,46 @@ impl<'a> Writer<'a> {
                 Step::Write(write) => {
                     let object = Some(row.record.0.to_vec());
                     let audit = Audit { action: "imported", object, detail: "{}".into(), ..Audit::default() };
-                    written.push((row, grid, write.base.is_none(), kept));
+                    batch.written.push(Written { row, grid, new: write.base.is_none(), kept });
                     commits.push(Commit { write: Write::Record(write), audit });
                     continue;
                 }
             }
             counts.kept += kept;
+            batch.kept += kept;
         }
-        let outcomes = if commits.is_empty() { Vec::new() } else { self.app.db.commit(now_ms, commits)? };
+        Ok(commits)
+    }
+
+    fn hand_over(&self, batch: &mut Batch, commits: Vec<Commit>) -> Result<(), ImportError> {
+        if !commits.is_empty() {
+            batch.commits = Some(self.app.db.commit_later(self.app.now_ms(), commits)?);
+        }
+        Ok(())
+    }
+
+    /// Waits for the commits of a batch and counts them; the rows whose record has moved on meanwhile come back.
+    fn outcomes(
+        &mut self,
+        part: &Part<'_>,
+        batch: &mut Batch,
+        last: bool,
+    ) -> Result<Vec<(Ready, GridId)>, ImportError> {
+        let Some(commits) = batch.commits.take() else { return Ok(Vec::new()) };
+        let outcomes = commits.wait()?;
         self.app.advanced(&outcomes);
-        let counts = self.summary.counts(&collection.id);
+        let counts = self.summary.counts(&part.collection.id);
         let mut again = Vec::new();
-        for ((row, grid, new, kept), outcome) in written.into_iter().zip(outcomes) {
+        for (Written { row, grid, new, kept }, outcome) in batch.written.drain(..).zip(outcomes) {
             match outcome {
                 Outcome::Stored(_) => {
+                    let count = if new { &mut batch.created } else { &mut batch.changed };
+                    *count += 1;
+                    batch.kept += kept;
+                    counts.created += u64::from(new);
+                    counts.changed += u64::from(!new);
                     counts.kept += kept;
                     counts.repaired += u64::from(row.repaired);
-                    if new { counts.created += 1 } else { counts.changed += 1 }
                 }
                 Outcome::Stale if last => counts.refused += 1,
                 Outcome::Stale => again.push((row, grid)),
@@ -194,184 +264,11 @@ impl<'a> Writer<'a> {
         }
         Ok(again)
     }
-}
 
-/// The write of one row against what stands.
-fn prepare(
-    office: &Office,
-    collection: &Collection,
-    teller: &Teller<'_>,
-    (row, grid): (&Ready, GridId),
-    facts: RecordFacts,
-    (file, batch): (&[u8; 32], Option<BatchId>),
-    tell: &mut dyn FnMut(&Problem),
-) -> Result<Step, ImportError> {
-    let bytes = facts.changes.iter().map(|change| change.row.bytes.as_slice());
-    let document = Document::from_changes(bytes).map_err(|_| ImportError::Damaged)?;
-    let imported = |hash: &ChangeHash| {
-        facts.changes.iter().any(|change| change.row.hash == *hash && change.intent_kind == IntentKind::IMPORT)
-    };
-    let shown = shown_values(&document.state(), |actor| is_office(&facts, actor));
-    let old = plain(&shown);
-    let mut edits = Vec::new();
-    for (key, new) in &row.values {
-        let live = document.live(key);
-        let now = old.get(key).cloned().unwrap_or_default();
-        if same(&now, new) {
-            continue;
-        }
-        // How a record came to be known does not change with a later file.
-        if key == "source" && !live.is_empty() {
-            continue;
-        }
-        match live.as_slice() {
-            [] => {}
-            [one] if imported(&one.change) => {}
-            _ => {
-                tell(&teller.problem(row.row, teller.heading(key), Some(Shape::of(new)), "differs_kept", false));
-                continue;
-            }
-        }
-        edits.push(Edit::over(key.as_str(), shown.get(key), new.clone()));
-    }
-    // A row that comes again takes back that an undo has ended its record.
-    if let ([end], false) = (document.live(END).as_slice(), row.values.contains_key(END))
-        && !end.value.is_null()
-        && facts.changes.iter().any(|change| change.row.hash == end.change && is_undo(change))
+    fn teller<'p>(&self, part: &Part<'p>) -> Teller<'p>
+    where
+        'a: 'p,
     {
-        for key in [END, "end/reason"] {
-            edits.push(Edit::over(key, shown.get(key), Value::Null));
-        }
-    }
-    let policy = |key: &str| collection.key(key).map(|form| form.policy);
-    let puts = plan(&shown, &edits, policy, || IntentId([0; 16])).unwrap_or_default();
-    if let Some(standing) = &facts.row
-        && standing.home.grid() != Some(grid)
-    {
-        let column = teller.table.grid.as_deref().unwrap_or("grid");
-        tell(&teller.problem(row.row, column, None, "other_grid", false));
-    }
-    if puts.is_empty() {
-        return Ok(Step::Unchanged);
-    }
-    if !judge(office, collection, teller, row.row, &old, &puts, tell) {
-        return Ok(Step::Refused);
-    }
-    let home = facts.row.as_ref().map_or_else(|| home(collection.bucket, grid), |standing| standing.home);
-    // The same row over the same state is one act.
-    let heads: Vec<u8> = document.heads().iter().flat_map(|hash| hash.0).collect();
-    let intent = IntentId::derived("import", &[file, row.record.as_bytes(), &heads]);
-    let composed = Composed { puts, intent, kind: IntentKind::IMPORT, batch, home };
-    match compose(office, collection, row.record, document, facts, composed)? {
-        Some(write) => Ok(Step::Write(Box::new(write))),
-        None => {
-            tell(&teller.problem(row.row, "", None, "too_large", true));
-            Ok(Step::Refused)
-        }
-    }
-}
-
-/// What is put into a record, and as what.
-pub(super) struct Composed {
-    pub puts: Vec<(String, Value)>,
-    pub intent: IntentId,
-    pub kind: IntentKind,
-    pub batch: Option<BatchId>,
-    pub home: Bucket,
-}
-
-/// The write that puts values over what stands; none if the record would become too large.
-pub(super) fn compose(
-    office: &Office,
-    collection: &Collection,
-    record: RecordId,
-    mut document: Document,
-    facts: RecordFacts,
-    composed: Composed,
-) -> Result<Option<RecordWrite>, ImportError> {
-    let Composed { puts, intent, kind, batch, home } = composed;
-    let names = puts.iter().filter_map(|(key, value)| shared(collection, key, value)).collect();
-    let change = document.change_putting(office.console, office.now_ms.div_euclid(1000), puts);
-    let built = change.build().map_err(|_| ImportError::Damaged)?;
-    let base = facts.row.as_ref().map(|standing| Base {
-        generation: standing.generation,
-        heads: standing.heads.clone(),
-        home: standing.home,
-        also: standing.also.clone(),
-    });
-    document.apply([built.clone()]).map_err(|_| ImportError::Damaged)?;
-    let state = document.state();
-    if check::device_bytes(&state) > wire::MAX_RECORD_BYTES || change.puts.len() > wire::MAX_PUTS {
-        return Ok(None);
-    }
-    let shown = shown_values(&state, |actor| is_office(&facts, actor));
-    Ok(Some(RecordWrite {
-        record,
-        collection: collection.id.clone(),
-        generation: base.as_ref().map_or(0, |base| base.generation),
-        fmt: FMT_AUTOMERGE,
-        changes: vec![NewChange {
-            change,
-            built,
-            by: By { role: Role::CONSOLE, user: None, device: None, grant: None },
-            intent,
-            intent_kind: kind,
-            visit: None,
-            catalog_version: office.catalog_version,
-            device_ms: office.now_ms,
-            corrected_ms: office.now_ms,
-            batch,
-        }],
-        heads: document.heads(),
-        shown,
-        home,
-        base,
-        also: facts.row.map(|standing| standing.also).unwrap_or_default(),
-        names,
-        tickets: Vec::new(),
-        decided: Vec::new(),
-        files: Files::default(),
-    }))
-}
-
-fn is_office(facts: &RecordFacts, actor: &ActorId) -> bool {
-    facts.changes.iter().any(|change| change.row.author.role == Role::OFFICE && change.actor == *actor)
-}
-
-/// Whether a change ended a record because the import that made it was undone.
-pub(super) fn is_undo(change: &ChangeMeta) -> bool {
-    let author = &change.row.author;
-    author.role == Role::CONSOLE && author.user.is_none() && change.intent_kind == IntentKind::END
-}
-
-/// Tells what the rules say of the record with the puts; whether it may be written. What was wrong before does not stop it.
-fn judge(
-    office: &Office,
-    collection: &Collection,
-    teller: &Teller<'_>,
-    row: u32,
-    old: &Values,
-    puts: &[(String, Value)],
-    tell: &mut dyn FnMut(&Problem),
-) -> bool {
-    let facts = NoFacts(office.now_ms);
-    let mut values = old.clone();
-    values.extend(puts.iter().cloned());
-    let before = if old.is_empty() { Vec::new() } else { collection.check(old, &facts) };
-    let mut good = true;
-    for finding in collection.check(&values, &facts).into_iter().filter(|finding| !before.contains(finding)) {
-        let refused = finding.level == Level::Error;
-        good &= !refused;
-        tell(&teller.finding(row, &finding, &values, refused));
-    }
-    good
-}
-
-/// The bucket of a grid that the records of a collection lie in.
-fn home(class: BucketClass, grid: GridId) -> Bucket {
-    match class {
-        BucketClass::Place => Bucket::Place(grid),
-        BucketClass::Restricted => Bucket::Restricted(grid),
-        BucketClass::Base | BucketClass::User | BucketClass::District => Bucket::Base(grid),
+        Teller { catalog: self.catalog, table: part.table, source: part.source }
     }
 }

@@ -189,6 +189,7 @@ impl Pusher<'_> {
                 intent: item.intent.id,
             })
             .collect();
+        let place = self.app.preparing.enter();
         let PushFacts { items: known, records } =
             self.app.db.push_facts(&self.principal, self.now_ms, &refs, SLICE_BYTES)?;
         let mut drafts: BTreeMap<RecordId, Draft> = BTreeMap::new();
@@ -237,6 +238,8 @@ impl Pusher<'_> {
                 *place = Some(answer);
             }
         }
+        // Not held while the disk is waited for.
+        drop((drafts, place));
         if waiting.is_empty() {
             return Ok(());
         }

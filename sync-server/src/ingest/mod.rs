@@ -2,11 +2,13 @@
 
 mod batch;
 mod files;
+mod gate;
 mod rights;
 mod time;
 mod turns;
 
 pub use batch::{Slices, push};
+pub use gate::Gate;
 pub use rights::{Rights, scope, scope_of};
 pub use time::corrected_ms;
 pub use turns::{Turn, Turns};

@@ -13,7 +13,7 @@ use gridpass_server::db::Principal;
 use crate::commands::{gridpass, told};
 use crate::hand::Server;
 
-const ROWS: usize = 6_000;
+const ROWS: usize = 20_000;
 
 const MAPPING: &str = r#"
 spelled = { "小区" = "place" }
@@ -27,12 +27,13 @@ fixed = { level = "area", usage = "residential" }
 column = [{ from = "小区", to = "estate" }]
 "#;
 
-/// There is something to tell of every tenth row, more than a pipe takes: an import whose words nobody reads stands still
-/// in its middle.
+/// There is something to tell of many rows from the middle on, more than a pipe takes: an import whose words nobody reads
+/// stands still there.
 fn files(folder: &Path) -> [PathBuf; 2] {
     let (mapping, sheet) = (folder.join("mapping.toml"), folder.join("地址.csv"));
     std::fs::write(&mapping, MAPPING).unwrap();
-    let name = |n: usize| if n.is_multiple_of(10) { format!("小 区{n}") } else { format!("小区{n}") };
+    let name =
+        |n: usize| if n > ROWS / 2 && n.is_multiple_of(4) { format!("小 区{n}") } else { format!("小区{n}") };
     let rows: String = (0..ROWS).map(|n| format!("{n},370212001001001,{}\n", name(n))).collect();
     std::fs::write(&sheet, format!("编号,网格编码,小区\n{rows}")).unwrap();
     [mapping, sheet]

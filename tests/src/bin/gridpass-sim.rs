@@ -184,6 +184,8 @@ const TOLD: &[(&str, &[&str])] = &[
     ("assignments that ended or began; records that moved to another grid", &["assign", "moved"]),
     ("forms saved that were opened before other values came in; conflicts decided", &["old_form", "decided"]),
     ("refused work that was sent again; discarded", &["resent", "discarded"]),
+    ("forged pushes of a device with a real token", &["forged"]),
+    ("photos taken; fetched by others; new catalogs", &["attached", "fetched", "published"]),
     ("times that hours went by and all that was under way was lost", &["wait"]),
 ];
 

@@ -22,6 +22,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
@@ -32,10 +33,10 @@ use rusqlite::{Connection, ErrorCode, Row, Transaction};
 
 use super::{
     AssignmentRow, BucketRead, Census, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ImportedChange,
-    ItemRef, Manifest, NewPack, Principal, PushFacts, Rebuilt, RecordFacts, UnitRow,
+    ItemRef, Manifest, NewPack, Principal, PushFacts, Rebuilt, RecordFacts, Underway, UnitRow,
 };
 use crate::import::batch::Batch;
-use crate::log::{Audit, Commit, Outcome};
+use crate::log::{Audit, Commit};
 use commit::execute;
 pub use copy::{beside, is_open, mark_as_copy, verify_copy};
 use readers::Readers;
@@ -81,7 +82,7 @@ impl Sqlite {
         if put_back {
             copy::renew(&mut connection, fresh_epoch)?; // in rollback mode still: whole or not at all
         }
-        configure(&connection)?;
+        configure(&mut connection)?;
         migrations::migrate(&mut connection)?;
         match meta::<i64>(&connection, "epoch")? {
             None => execute(
@@ -152,17 +153,27 @@ const FULL: &str =
 /// Kilobytes of pages that the writer holds, and pages after which the log is folded into the file.
 const ORDINARY: (i64, i64) = (2_000, 4_000);
 /// The same while very many rows come. Their names are spread over all pages, so that every batch touches thousands of
-/// them: held and folded rarely, a page is written once for many batches.
-const BULK: (i64, i64) = (96_000, 64_000);
+/// them: held, they are not read again for each batch, and folded rarely, a page is written once for many. A larger cache
+/// changes nothing, for each batch writes all that it has touched.
+const BULK: (i64, i64) = (32_000, 64_000);
 
-fn configure(connection: &Connection) -> Result<(), DbError> {
+fn configure(connection: &mut Connection) -> Result<(), DbError> {
     connection
         .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
              PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(backend("configuring"))?;
+    connection.busy_handler(Some(wait_for_another)).map_err(backend("configuring"))?;
     keep_statements(connection)
+}
+
+/// Waits for the writer of another process, ten seconds in all. It looks often: where an import runs beside the server,
+/// the moments between two of its commits are short, and SQLite's own handler would sleep through most of them.
+fn wait_for_another(times: i32) -> bool {
+    const EVERY_MS: i32 = 2;
+    std::thread::sleep(Duration::from_millis(EVERY_MS.unsigned_abs().into()));
+    times < 10_000 / EVERY_MS
 }
 
 /// Prepares each statement once. Without the plan's stability SQLite would prepare many of them again for every new
@@ -237,9 +248,10 @@ impl Database for Sqlite {
         self.epoch
     }
 
-    fn commit(&self, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError> {
+    fn commit_later(&self, now_ms: i64, commits: Vec<Commit>) -> Result<Underway, DbError> {
         let work = commits.iter().map(Commit::work).sum();
-        self.writer.run_heavy("committing", now_ms, work, move |connection| commit::apply(connection, now_ms, commits))
+        let job = move |connection: &Connection| commit::apply(connection, now_ms, commits);
+        self.writer.later("committing", now_ms, work, job)
     }
 
     fn push_facts(
@@ -491,7 +503,7 @@ impl Database for Sqlite {
             piece.next
         };
         note(self.writer.run(STEP, now_ms, rebuild::heads)?);
-        let mut after = Some(RecordId::default());
+        let mut after = Some(i64::MIN);
         while let Some(last) = after {
             after = note(self.writer.run(STEP, now_ms, move |c| rebuild::records(c, now_ms, last))?);
         }

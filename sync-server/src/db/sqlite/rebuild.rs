@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use gridpass_core::id::{ActorId, ChangeHash, RecordId};
+use gridpass_core::id::{ActorId, ChangeHash};
 use gridpass_core::record::{self, Document, ShownValues};
 use gridpass_core::wire::{self, FMT_AUTOMERGE};
 use rusqlite::{Connection, params};
@@ -24,7 +24,7 @@ pub(super) struct Piece {
     pub done: Rebuilt,
     pub faults: Vec<Fault>,
     /// Where the next one goes on; none after the last.
-    pub next: Option<RecordId>,
+    pub next: Option<i64>,
 }
 
 /// The heads of all buckets: before the records, whose corrections get new rows.
@@ -44,11 +44,11 @@ pub(super) fn heads(connection: &Connection) -> Result<Piece, DbError> {
     Ok(piece)
 }
 
-/// The next records after one.
-pub(super) fn records(connection: &Connection, now_ms: i64, after: RecordId) -> Result<Piece, DbError> {
+/// The next records after one, by its number.
+pub(super) fn records(connection: &Connection, now_ms: i64, after: i64) -> Result<Piece, DbError> {
     let office = office_actors(connection)?;
     let stored = records_after(connection, after, PIECE)?;
-    let mut piece = Piece { next: stored.last().map(|last| last.id), ..Piece::default() };
+    let mut piece = Piece { next: stored.last().map(|last| last.number), ..Piece::default() };
     for stored in &stored {
         piece.done.records += 1;
         match stored.truth(connection, &office)? {

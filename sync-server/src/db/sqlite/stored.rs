@@ -12,6 +12,8 @@ use crate::db::Fault;
 
 /// A row of `record` as it is stored.
 pub(super) struct StoredRecord {
+    /// Its number in the table, which follows the order the records came in.
+    pub(super) number: i64,
     pub(super) id: RecordId,
     pub(super) generation: u32,
     pub(super) fmt: u8,
@@ -20,29 +22,28 @@ pub(super) struct StoredRecord {
     pub(super) checksum: i64,
 }
 
-/// The next records after one, in the order of their names.
-pub(super) fn records_after(
-    connection: &Connection,
-    after: RecordId,
-    limit: usize,
-) -> Result<Vec<StoredRecord>, DbError> {
+/// The next records after one, in the order they came in. Their changes and log rows lie in about this order too; in that
+/// of their names, which are hashes, each would lie on another page.
+pub(super) fn records_after(connection: &Connection, after: i64, limit: usize) -> Result<Vec<StoredRecord>, DbError> {
     rows(
         connection,
         "reading records",
-        "SELECT id, generation, fmt, heads, shown, checksum FROM record WHERE id > ?1 ORDER BY id LIMIT ?2",
-        params![after.0, i64::try_from(limit).unwrap_or(i64::MAX)],
+        "SELECT rowid AS number, id, generation, fmt, heads, shown, checksum FROM record WHERE rowid > ?1
+         ORDER BY rowid LIMIT ?2",
+        params![after, i64::try_from(limit).unwrap_or(i64::MAX)],
         stored,
     )
 }
 
 /// One record, if its row is there.
 pub(super) fn record_at(connection: &Connection, id: RecordId) -> Result<Option<StoredRecord>, DbError> {
-    const SQL: &str = "SELECT id, generation, fmt, heads, shown, checksum FROM record WHERE id = ?1";
+    const SQL: &str = "SELECT rowid AS number, id, generation, fmt, heads, shown, checksum FROM record WHERE id = ?1";
     Ok(rows(connection, "reading a record", SQL, [id.0], stored)?.pop())
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<StoredRecord> {
     Ok(StoredRecord {
+        number: row.get("number")?,
         id: named(row, "id")?,
         generation: row.get("generation")?,
         fmt: row.get("fmt")?,

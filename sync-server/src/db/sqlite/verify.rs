@@ -63,11 +63,11 @@ fn verify_records(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Resu
     )?;
     lost.into_iter().for_each(|id| found(without_row(id)));
     let mut count = 0;
-    let mut after = RecordId::default();
+    let mut after = i64::MIN;
     loop {
         let piece = records_after(connection, after, 1000)?;
         let Some(last) = piece.last() else { break };
-        after = last.id;
+        after = last.number;
         for stored in &piece {
             count += verify_record(connection, stored, &office, found)?;
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,6 +14,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::Connection;
 
 use super::{DbError, backend};
+use crate::db::Underway;
+use crate::log::Outcome;
 use crate::metrics::seconds;
 
 /// The most jobs that share one commit.
@@ -21,9 +23,24 @@ const GROUP: usize = 256;
 /// How much work there may be in a group for another job to join it: a few slices of heavy pushes, many ordinary ones.
 const GROUP_WORK: usize = 12_000;
 
+/// A job of more work begins a group.
+const HEAVY: usize = GROUP_WORK / 2;
+/// After a heavy one others may write: those of another process get no turn while commits follow each other at once.
+const BREATH: Duration = Duration::from_millis(5);
+
 type Reply = Box<dyn FnOnce(Option<&DbError>) + Send>;
-/// Runs on the connection, or is told why there is none to run on.
-type Run = Box<dyn FnOnce(Result<&Connection, &DbError>) -> Reply + Send>;
+/// Runs on the connection at a place in its transaction, or is told why there is none to run on.
+type Run = Box<dyn FnOnce(Result<(&Connection, Place), &DbError>) -> Reply + Send>;
+
+/// Where a job stands in its transaction.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Nothing was written before it: what it wrote is taken back with the transaction, which begins anew.
+    First,
+    /// Others were before it: it needs a savepoint. SQLite keeps the pages that change under one in memory, in a list
+    /// that it walks from the start after each statement, so a savepoint is dear where very many rows are written.
+    Behind,
+}
 
 /// What waits for the writer.
 struct Job {
@@ -62,26 +79,27 @@ impl Writer {
         Ok(Self { done, jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Runs a job in a savepoint of the next commit and returns when that commit is on disk.
+    /// Runs a job as a part of the next commit and returns when that commit is on disk. One that fails leaves nothing.
     pub(super) fn run<T: Send + 'static>(
         &self,
         step: &'static str,
         now_ms: i64,
         job: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
-        self.run_heavy(step, now_ms, 1, job)
+        let answered = self.queue(step, now_ms, 1, job)?;
+        answered.recv().map_err(|_| stopped(step))?
     }
 
-    /// The same for a job of so much work.
-    pub(super) fn run_heavy<T: Send + 'static>(
+    /// The same for commits of so much work, and without waiting for them.
+    pub(super) fn later(
         &self,
         step: &'static str,
         now_ms: i64,
         work: usize,
-        job: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
-    ) -> Result<T, DbError> {
+        job: impl FnOnce(&Connection) -> Result<Vec<Outcome>, DbError> + Send + 'static,
+    ) -> Result<Underway, DbError> {
         let answered = self.queue(step, now_ms, work, job)?;
-        answered.recv().map_err(|_| stopped(step))?
+        Ok(Underway(Box::new(move || answered.recv().map_err(|_| stopped(step))?)))
     }
 
     /// Puts a job at the end of the queue.
@@ -95,7 +113,8 @@ impl Writer {
         let (answer, answered) = sync_channel(1);
         let run: Run = Box::new(move |connection| {
             let result = match connection {
-                Ok(connection) => in_savepoint(connection, step, job),
+                Ok((connection, Place::First)) => first(connection, step, job),
+                Ok((connection, Place::Behind)) => in_savepoint(connection, step, job),
                 Err(error) => Err(within(step, error)),
             };
             Box::new(move |failed| {
@@ -129,16 +148,20 @@ impl Drop for Writer {
 }
 
 fn work(connection: &Connection, jobs: &Receiver<Job>, marker: &Path, epoch: u64, done: &Work) {
-    while let Ok(first) = jobs.recv() {
+    let mut held = None;
+    while let Some(first) = held.take().or_else(|| jobs.recv().ok()) {
         let began = Instant::now();
-        let group = group(first, jobs);
+        let heavy = first.work > HEAVY;
+        let group;
+        (group, held) = grouped(first, jobs);
         let count = group.len() as u64;
         done.waiting.dec_by(count.cast_signed());
         let latest = group.iter().map(|job| job.now_ms).max().unwrap_or(0);
         let mut state = connection.execute_batch("BEGIN IMMEDIATE").map_err(backend("beginning"));
         let mut replies: Vec<Reply> = Vec::with_capacity(group.len());
         for job in group {
-            replies.push((job.run)(state.as_ref().map(|()| connection)));
+            let place = if replies.is_empty() { Place::First } else { Place::Behind };
+            replies.push((job.run)(state.as_ref().map(|()| (connection, place))));
             if state.is_ok() && connection.is_autocommit() {
                 // SQLite takes a whole transaction back when the disk is full: what came before is gone with it.
                 state = Err(DbError::Storage { step: "writing", cause: "the transaction was taken back".into() });
@@ -152,19 +175,26 @@ fn work(connection: &Connection, jobs: &Receiver<Job>, marker: &Path, epoch: u64
         done.seconds.observe(began.elapsed().as_secs_f64());
         done.jobs.inc_by(count);
         replies.into_iter().for_each(|reply| reply(committed.as_ref().err()));
+        if heavy {
+            std::thread::sleep(BREATH);
+        }
     }
 }
 
-/// A job and those that wait behind it, in their order, until there are enough for one commit.
-fn group(first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
+/// A job and those that wait behind it, in their order, until there are enough for one commit; and the one that begins
+/// the next group, if it was met.
+fn grouped(first: Job, jobs: &Receiver<Job>) -> (Vec<Job>, Option<Job>) {
     let mut work = first.work;
     let mut group = vec![first];
     while group.len() < GROUP && work < GROUP_WORK {
         let Ok(next) = jobs.try_recv() else { break };
+        if next.work > HEAVY {
+            return (group, Some(next));
+        }
         work += next.work;
         group.push(next);
     }
-    group
+    (group, None)
 }
 
 fn stopped(step: &'static str) -> DbError {
@@ -193,14 +223,27 @@ fn within(step: &'static str, error: &DbError) -> DbError {
     }
 }
 
+/// Runs a job that has the transaction for itself until now.
+fn first<T>(
+    connection: &Connection,
+    step: &'static str,
+    job: impl FnOnce(&Connection) -> Result<T, DbError>,
+) -> Result<T, DbError> {
+    let result = caught(connection, step, job);
+    // Where SQLite took the transaction back itself, the group ends with it.
+    if result.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK; BEGIN IMMEDIATE").map_err(backend(step))?;
+    }
+    result
+}
+
 fn in_savepoint<T>(
     connection: &Connection,
     step: &'static str,
     job: impl FnOnce(&Connection) -> Result<T, DbError>,
 ) -> Result<T, DbError> {
     connection.execute_batch("SAVEPOINT job").map_err(backend(step))?;
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(connection)))
-        .unwrap_or_else(|_| Err(DbError::Backend { step, cause: "a defect; see the log".into() }));
+    let result = caught(connection, step, job);
     let end = match result {
         Ok(_) => "RELEASE job",
         Err(_) if connection.is_autocommit() => return result, // the savepoint went with its transaction
@@ -208,6 +251,15 @@ fn in_savepoint<T>(
     };
     connection.execute_batch(end).map_err(backend(step))?;
     result
+}
+
+fn caught<T>(
+    connection: &Connection,
+    step: &'static str,
+    job: impl FnOnce(&Connection) -> Result<T, DbError>,
+) -> Result<T, DbError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(connection)))
+        .unwrap_or_else(|_| Err(DbError::Backend { step, cause: "a defect; see the log".into() }))
 }
 
 pub(super) fn sum_of_heads(connection: &Connection) -> Result<i64, DbError> {
@@ -236,16 +288,16 @@ pub(super) fn read_marker(marker: &Path) -> Option<(u64, i64)> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn heavy_jobs_end_a_group_and_none_overtakes_another() {
-        let folder = tempfile::tempdir().unwrap();
-        let connection = Connection::open(folder.path().join("a")).unwrap();
+    /// A writer over a table of numbers, held up by its first job until it is released.
+    fn held(folder: &Path) -> (Writer, SyncSender<()>, Receiver<Result<(), DbError>>) {
+        let mut connection = Connection::open(folder.join("a")).unwrap();
+        super::super::configure(&mut connection).unwrap();
         connection
             .execute_batch(
-                "CREATE TABLE meta (key PRIMARY KEY, value); CREATE TABLE bucket (head); CREATE TABLE done (n, before);",
+                "CREATE TABLE meta (key PRIMARY KEY, value); CREATE TABLE bucket (head); CREATE TABLE done (n);",
             )
             .unwrap();
-        let writer = Writer::start(connection, folder.path().join("marker"), 1).unwrap();
+        let writer = Writer::start(connection, folder.join("marker"), 1).unwrap();
         let (release, held) = sync_channel::<()>(1);
         let (begun, has_begun) = sync_channel(1);
         let wait = move |_: &Connection| {
@@ -254,16 +306,27 @@ mod tests {
         };
         let first = writer.queue("waiting", 0, 1, wait).unwrap();
         has_begun.recv().unwrap();
+        (writer, release, first)
+    }
+
+    fn insert(connection: &Connection, number: i64) {
+        connection.execute("INSERT INTO done (n) VALUES (?1)", [number]).unwrap();
+    }
+
+    #[test]
+    fn heavy_jobs_begin_and_end_a_group_and_none_overtakes_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, release, first) = held(folder.path());
         // How many jobs another connection sees when each runs: those of earlier groups.
         let file = folder.path().join("a");
-        let answers: Vec<_> = [GROUP_WORK / 2, GROUP_WORK / 2, 1, GROUP_WORK, 1]
+        let answers: Vec<_> = [HEAVY, HEAVY, 1, GROUP_WORK, 1, HEAVY + 1, 1]
             .into_iter()
             .map(|work| {
                 let reader = Connection::open(&file).unwrap();
                 let count = move |connection: &Connection| {
                     let all = |c: &Connection| c.query_row("SELECT count(*) FROM done", [], |row| row.get::<_, i64>(0));
                     let seen = (all(connection).unwrap(), all(&reader).unwrap());
-                    connection.execute("INSERT INTO done (n) VALUES (1)", []).map_err(backend("counting"))?;
+                    insert(connection, 1);
                     Ok(seen)
                 };
                 writer.queue("counting", 0, work, count).unwrap()
@@ -272,6 +335,58 @@ mod tests {
         release.send(()).unwrap();
         first.recv().unwrap().unwrap();
         let seen: Vec<(i64, i64)> = answers.into_iter().map(|answer| answer.recv().unwrap().unwrap()).collect();
-        assert_eq!(seen, [(0, 0), (1, 0), (2, 2), (3, 2), (4, 4)]);
+        assert_eq!(seen, [(0, 0), (1, 0), (2, 2), (3, 3), (4, 4), (5, 5), (6, 5)]);
+    }
+
+    #[test]
+    fn another_process_gets_its_turn_between_heavy_jobs() {
+        const JOBS: i64 = 60;
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, release, first) = held(folder.path());
+        let mut other = Connection::open(folder.path().join("a")).unwrap();
+        super::super::configure(&mut other).unwrap();
+        let heavy = |connection: &Connection| {
+            insert(connection, 1);
+            std::thread::sleep(Duration::from_millis(20));
+            Ok(())
+        };
+        let answers: Vec<_> = (0..JOBS).map(|_| writer.queue("writing", 0, HEAVY + 1, heavy).unwrap()).collect();
+        release.send(()).unwrap();
+        first.recv().unwrap().unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let done: i64 = other.query_row("SELECT count(*) FROM done", [], |row| row.get(0)).unwrap();
+        other.execute_batch("COMMIT").unwrap();
+        assert!(done < JOBS / 4, "it waited for {done} of {JOBS} jobs");
+        answers.into_iter().for_each(|answer| answer.recv().unwrap().unwrap());
+    }
+
+    #[test]
+    fn a_job_that_fails_or_panics_leaves_nothing_and_takes_nothing_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, release, first) = held(folder.path());
+        // As the first of a group and behind others: a job of HEAVY + 1 begins a group.
+        let mut answers = Vec::new();
+        for (place, number) in (0..12).enumerate() {
+            let work = if place % 4 == 0 { HEAVY + 1 } else { 1 };
+            let job = move |connection: &Connection| {
+                insert(connection, number);
+                match number {
+                    0 | 2 | 5 => Err(stopped("failing")),
+                    8 | 10 => panic!("a defect"),
+                    _ => Ok(()),
+                }
+            };
+            answers.push(writer.queue("writing", 0, work, job).unwrap());
+        }
+        release.send(()).unwrap();
+        first.recv().unwrap().unwrap();
+        let good: Vec<bool> = answers.into_iter().map(|answer| answer.recv().unwrap().is_ok()).collect();
+        let written: Vec<i64> = (0..12).filter(|number| ![0, 2, 5, 8, 10].contains(number)).collect();
+        drop(writer);
+        let reader = Connection::open(folder.path().join("a")).unwrap();
+        let mut statement = reader.prepare("SELECT n FROM done ORDER BY n").unwrap();
+        let found: Vec<i64> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(found, written);
+        assert_eq!((0..12).filter(|number| good[*number as usize]).collect::<Vec<i64>>(), written);
     }
 }

@@ -6,8 +6,9 @@ use gridpass_core::codes::identity::{self, IdKind};
 use gridpass_core::codes::{Date, Phone, address, credit};
 
 use super::words::{Meaning, Shape, Words};
+use crate::import::cells::{Cell, Headings, Row};
 use crate::import::convert::text;
-use crate::import::source::{Cell, Headings, Row, Source, SourceError};
+use crate::import::source::{Source, SourceError};
 
 /// How many rows are looked at.
 const SAMPLE: usize = 200;
