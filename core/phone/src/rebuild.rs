@@ -144,11 +144,11 @@ impl Inner {
             self.to_author(tx, now, pending, &edits, code)?;
         }
         if laid.puts.is_empty() {
-            // What it said stands already, or waits for its author: nothing of it is left to send. What the server had
-            // told to have and lost once, it may lose again.
-            match pending.receipted && !laid.sent.is_empty() {
-                true => self.keep_standing(tx, now, loaded, Pending { edits: laid.sent, ..pending.clone() })?,
-                false => pending::remove(tx, pending.place)?,
+            // What it said stands already, or waits for its author: nothing of it is left to send. What stands may have
+            // come from this phone before it was put back, and a server that is put back loses it.
+            match laid.sent.is_empty() {
+                true => pending::remove(tx, pending.place)?,
+                false => self.keep_standing(tx, now, loaded, Pending { edits: laid.sent, ..pending.clone() })?,
             }
             return Ok(None);
         }
@@ -177,10 +177,12 @@ impl Inner {
     /// Keeps work that stands on the server already, until a backup holds as much as the phone has pulled.
     fn keep_standing(&self, tx: &Transaction<'_>, now: Now, loaded: &Loaded, pending: Pending) -> store::Result<()> {
         let held = match &loaded.settled {
-            Some(settled) => bucket::get(tx, &settled.home)?,
+            Some(settled) => bucket::get(tx, &settled.home)?.filter(|held| held.cursor.epoch == settled.epoch),
             None => None,
         };
-        let via = held.map(|held| Via { bucket: held.bucket, epoch: held.cursor.epoch, log_seq: held.cursor.log_seq });
+        // What the server had before it was put back says nothing about what stands there now.
+        let Some(held) = held else { return Ok(()) };
+        let via = Some(Via { bucket: held.bucket, epoch: held.cursor.epoch, log_seq: held.cursor.log_seq });
         let standing = Pending { via, stored_hash: None, ..pending };
         pending::add(tx, &standing)?;
         pending::keep(tx, &standing, now.server_ms)

@@ -146,17 +146,9 @@ impl Model {
                 .waiting
                 .iter()
                 .any(|(_, record, key, value)| *record == edit.record && *key == edit.key && *value == edit.value);
-            // Work that fell is not sent again where somebody else had said the same, and that was lost with his disk.
-            let lost_with_another = || {
-                self.server_restored
-                    && self.edits.iter().any(|other| {
-                        other.fate.is_of_a_lost_disk()
-                            && (&other.record, &other.key, &other.value) == (&edit.record, &edit.key, &edit.value)
-                    })
-            };
             let must = match edit.fate {
                 // What a restored server lost comes back from phones that still hold it.
-                Fate::Saved => !lost_with_another(),
+                Fate::Saved => true,
                 Fate::AcknowledgedThenDiskLost | Fate::OnServerOnly => !self.server_restored,
                 Fate::Uncertain | Fate::GivenUp | Fate::LostWithDisk => false,
             };

@@ -248,7 +248,7 @@ pub fn offer_again(db: &Connection) -> Result<()> {
         "UPDATE pending SET state = 0, attempts = CASE WHEN EXISTS
              (SELECT 1 FROM settled s JOIN bucket b ON b.name = s.home WHERE s.record = pending.record)
              THEN 0 ELSE attempts END
-         WHERE state = 2 AND receipted = 1 AND NOT EXISTS
+         WHERE state = 2 AND receipted = 1 AND actor_seq > 0 AND NOT EXISTS
              (SELECT 1 FROM settled_bucket m JOIN bucket b ON b.name = m.bucket AND b.load = m.load
               WHERE m.record = pending.record AND b.state = 1)",
         (),
@@ -297,7 +297,8 @@ pub fn keep(db: &Connection, pending: &Pending, now_ms: i64) -> Result<()> {
     remove(db, pending.place)
 }
 
-/// Queues again every own change the phone still keeps of records whose home is the bucket; says how many.
+/// Queues again every own change the phone still keeps of records whose home is the bucket; says how many. What stood on
+/// the server before a change was made of it falls, so that one is made.
 pub fn requeue(db: &Connection, bucket: &Bucket) -> Result<usize> {
     requeue_where(db, "via_bucket = ?1", [bucket.to_bytes()])
 }
@@ -316,7 +317,7 @@ fn requeue_where(db: &Connection, which: &str, params: impl rusqlite::Params + C
              SELECT place, record, collection,
                  coalesce(create_home, (SELECT s.home FROM settled s WHERE s.record = kept.record)), generation, hash,
                  actor, actor_seq, change, intent, kind, at_ms, monotonic_ms, visit, edits, grant_id, catalog_version,
-                 0, 0, 1
+                 CASE actor_seq WHEN 0 THEN 2 ELSE 0 END, 0, 1
              FROM kept WHERE {which}"
         ),
         params.clone(),
