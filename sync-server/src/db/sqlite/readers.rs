@@ -7,14 +7,19 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{DbError, backend, keep_statements};
 
-/// The most that read at the same time. Each has a page cache and statements of its own, some megabytes: where hundreds
-/// of phones ask at once, more of them would cost memory and be no faster, for they share the cores.
-const MOST: usize = 16;
+/// The most that read at the same time: four for each core, within bounds. Each has a page cache and statements of its
+/// own, some megabytes: where hundreds of phones ask at once, more of them would cost memory and be no faster, for they
+/// share the cores.
+fn most() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (4 * cores).clamp(8, 16)
+}
 
 /// Connections that are opened when they are needed, lent and used again. Whoever reads must not ask for another one
 /// meanwhile.
 pub(super) struct Readers {
     path: PathBuf,
+    most: usize,
     state: Mutex<State>,
     back: Condvar,
 }
@@ -34,7 +39,7 @@ struct Lent<'a> {
 impl Readers {
     /// Readers of a database file; none is opened yet.
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, state: Mutex::default(), back: Condvar::new() }
+        Self { path, most: most(), state: Mutex::default(), back: Condvar::new() }
     }
 
     /// Runs with a connection, as soon as one is free.
@@ -48,7 +53,7 @@ impl Readers {
     }
 
     fn lend(&self) -> Lent<'_> {
-        let full = |state: &mut State| state.lent >= MOST;
+        let full = |state: &mut State| state.lent >= self.most;
         let mut state = self.back.wait_while(self.state(), full).unwrap_or_else(PoisonError::into_inner);
         state.lent += 1;
         Lent { readers: self, connection: state.idle.pop() }
@@ -89,10 +94,11 @@ mod tests {
         let path = folder.path().join("a");
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE a (n)").unwrap();
         let readers = Readers::new(path);
+        let most = readers.most;
         // As many as are allowed wait for each other inside, so all of them do read at once.
-        let inside = Barrier::new(MOST);
+        let inside = Barrier::new(most);
         std::thread::scope(|scope| {
-            for _ in 0..8 * MOST {
+            for _ in 0..8 * most {
                 scope.spawn(|| {
                     let read: Result<i64, DbError> = readers.with(|connection| {
                         inside.wait();
@@ -103,20 +109,21 @@ mod tests {
             }
         });
         let state = readers.state();
-        assert_eq!((state.idle.len(), state.lent), (MOST, 0));
+        assert_eq!((state.idle.len(), state.lent), (most, 0));
     }
 
     #[test]
     fn a_read_that_fails_or_panics_gives_its_place_back() {
         let folder = tempfile::tempdir().unwrap();
         let readers = Readers::new(folder.path().join("missing"));
-        for _ in 0..2 * MOST {
+        let most = readers.most;
+        for _ in 0..2 * most {
             assert!(readers.with(|_| Ok(())).is_err());
         }
         let path = folder.path().join("a");
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE a (n)").unwrap();
         let readers = Readers::new(path);
-        for _ in 0..2 * MOST {
+        for _ in 0..2 * most {
             let run = || readers.with(|_| -> Result<(), DbError> { panic!("a defect") });
             assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
         }
