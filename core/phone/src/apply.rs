@@ -7,6 +7,8 @@ use std::sync::mpsc::{SendError, SyncSender};
 use gridpass_core::bucket::Bucket;
 use gridpass_core::catalog::Catalog;
 use gridpass_core::id::{BlobHash, DeviceId, GridId, IntentId, RecordId};
+use gridpass_core::record::edit::Edit;
+use gridpass_core::record::request::Request;
 use gridpass_core::record::{self, Built};
 use gridpass_core::sync::Event;
 use gridpass_core::wire::{
@@ -159,7 +161,7 @@ impl Inner {
         if held.state == BucketState::Loading && bucket::missing_packs(tx, bucket)? == 0 {
             (held.state, held.unchecked) = (BucketState::Open, true);
             bucket::put(tx, &held)?;
-            settle(tx, now, &held, taken)?;
+            self.settle(tx, now, &held, taken)?;
         }
         Ok(())
     }
@@ -253,7 +255,7 @@ impl Inner {
         }
         bucket::put(tx, &held)?;
         let mut taken = Taken::look_out(tx)?;
-        settle(tx, now, &held, &mut taken)?;
+        self.settle(tx, now, &held, &mut taken)?;
         self.finish_taking(tx, &self.catalog(), &mut taken)
     }
 
@@ -290,6 +292,35 @@ impl Inner {
         for record in records {
             if let Some(settled) = settled::get(tx, record)? {
                 settled::remember_deps(tx, &settled)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps an own change that is stored on the server; what its intent does not hold there goes to its author.
+    pub(crate) fn put_away(&self, tx: &Transaction<'_>, now: Now, own: &Pending) -> store::Result<()> {
+        let left = left_out(tx, own)?;
+        if !left.is_empty() {
+            self.to_author(tx, now, own, &left, "seen_changed")?;
+            let edits = own.edits.iter().filter(|edit| !left.contains(edit)).cloned().collect();
+            pending::add(tx, &Pending { edits, ..own.clone() })?;
+        }
+        pending::keep(tx, own, now.server_ms)
+    }
+
+    /// Own changes whose row the bucket's cursor has reached are settled; those of an epoch that is over are sent again.
+    fn settle(&self, tx: &Transaction<'_>, now: Now, held: &HeldBucket, taken: &mut Taken) -> store::Result<()> {
+        if held.state == BucketState::Loading {
+            return Ok(());
+        }
+        for own in pending::reached(tx, &held.bucket, held.cursor.epoch, held.cursor.log_seq)? {
+            taken.touched.insert(own.record);
+            if own.via.is_some_and(|via| via.epoch == held.cursor.epoch) {
+                self.put_away(tx, now, &own)?;
+            } else {
+                let again =
+                    Pending { state: PendingState::Queued, via: None, stored_hash: None, receipted: true, ..own };
+                pending::add(tx, &again)?;
             }
         }
         Ok(())
@@ -339,7 +370,7 @@ impl Inner {
         }
         held.durable_seq = held.durable_seq.max(page.durable_seq);
         bucket::put(tx, &held)?;
-        settle(tx, now, &held, &mut taken)?;
+        self.settle(tx, now, &held, &mut taken)?;
         self.finish_taking(tx, catalog, &mut taken)?;
         Ok(Some(taken))
     }
@@ -595,21 +626,20 @@ fn is_not_of_another(row: &ChangeRow, device: DeviceId) -> bool {
     row.author.role != Role::DEVICE || row.author.device.is_none_or(|other| other == device)
 }
 
-/// Own changes whose row the bucket's cursor has reached are settled; those of an epoch that is over are sent again.
-fn settle(tx: &Transaction<'_>, now: Now, held: &HeldBucket, taken: &mut Taken) -> store::Result<()> {
-    if held.state == BucketState::Loading {
-        return Ok(());
-    }
-    for own in pending::reached(tx, &held.bucket, held.cursor.epoch, held.cursor.log_seq)? {
-        taken.touched.insert(own.record);
-        if own.via.is_some_and(|via| via.epoch == held.cursor.epoch) {
-            pending::keep(tx, &own, now.server_ms)?;
-        } else {
-            let again = Pending { state: PendingState::Queued, via: None, stored_hash: None, receipted: true, ..own };
-            pending::add(tx, &again)?;
-        }
-    }
-    Ok(())
+/// The edits of an own change that are not in what is stored for its intent: an earlier life of this phone had put them
+/// before their author, and that was lost with its disk.
+fn left_out(tx: &Transaction<'_>, own: &Pending) -> store::Result<Vec<Edit>> {
+    let Some(stored) = own.stored_hash else { return Ok(Vec::new()) };
+    let Some(settled) = settled::get(tx, own.record)? else { return Ok(Vec::new()) };
+    let row = settled.changes.iter().find(|row| row.hash == stored);
+    let change = row.and_then(|row| Built::from_trusted(&row.bytes).ok()).and_then(|built| built.fields().ok());
+    let Some(change) = change else { return Ok(Vec::new()) };
+    let is_put = |edit: &Edit| {
+        let asks = |value| Request::read(value).is_ok_and(|request| request.key() == edit.key);
+        change.puts.iter().any(|put| put.key == edit.key || asks(&put.value))
+    };
+    let stands = |edit: &Edit| settled.shown.get(&edit.key).is_some_and(|shown| shown.all().contains(&&edit.new));
+    Ok(own.edits.iter().filter(|edit| !is_put(edit) && !stands(edit)).cloned().collect())
 }
 
 /// The grids that the phone works in.

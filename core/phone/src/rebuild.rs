@@ -189,7 +189,7 @@ impl Inner {
     }
 
     /// Puts edits before their author, under a new intent.
-    fn to_author(
+    pub(crate) fn to_author(
         &self,
         tx: &Transaction<'_>,
         now: Now,

@@ -129,7 +129,7 @@ impl Inner {
             }),
         };
         if reached {
-            pending::keep(tx, &pending, now.server_ms)?;
+            self.put_away(tx, now, &pending)?;
         }
         Ok(true)
     }

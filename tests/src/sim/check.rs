@@ -88,7 +88,7 @@ pub fn check(
         for edit in model.edits.iter().filter(|edit| edit.phone == number && state.unsent > 0) {
             let view = edit.record.parse::<RecordId>().ok().and_then(|record| phone.show(record).ok());
             if view.is_some_and(|view| view.fields.iter().any(|field| field.pending)) {
-                end.waiting.push((number, edit.record.clone(), edit.key.clone(), edit.value.clone()));
+                end.behind.push((number, edit.record.clone(), edit.key.clone(), edit.value.clone()));
             }
         }
     }

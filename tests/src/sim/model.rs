@@ -82,8 +82,10 @@ pub struct End {
     pub stored: BTreeMap<(String, String), Vec<Plain>>,
     /// The values that stand.
     pub standing: BTreeMap<(String, String), Vec<Plain>>,
-    /// What waits for its author, is pending behind refused work, or was refused: phone, record, field, value.
+    /// What waits for its author: phone, record, field, value.
     pub waiting: Vec<(usize, String, String, Plain)>,
+    /// All that was written into records of which something is pending behind refused work.
+    pub behind: Vec<(usize, String, String, Plain)>,
 }
 
 /// What every text holds that was forged or altered on the way.
@@ -142,10 +144,11 @@ impl Model {
         for edit in &self.edits {
             let at = (edit.record.clone(), edit.key.clone());
             let times = end.stored.get(&at).map_or(0, |all| all.iter().filter(|value| **value == edit.value).count());
-            let waits = end
-                .waiting
-                .iter()
-                .any(|(_, record, key, value)| *record == edit.record && *key == edit.key && *value == edit.value);
+            let is_in = |all: &[(usize, String, String, Plain)]| {
+                all.iter()
+                    .any(|(_, record, key, value)| *record == edit.record && *key == edit.key && *value == edit.value)
+            };
+            let waits = is_in(&end.waiting);
             let must = match edit.fate {
                 // What a restored server lost comes back from phones that still hold it.
                 Fate::Saved => true,
@@ -153,7 +156,7 @@ impl Model {
                 Fate::Uncertain | Fate::GivenUp | Fate::LostWithDisk => false,
             };
             let name = format!("phone {} {}/{} = {:?}", edit.phone, edit.record, edit.key, edit.value);
-            if must && times == 0 && !waits {
+            if must && times == 0 && !waits && !is_in(&end.behind) {
                 faults.push(format!("vanished: {name}"));
             }
             // A flag is written again and again; every other value is written once.

@@ -131,6 +131,7 @@ fn a_pending_change_keeps_its_place_when_it_is_authored_again_and_when_it_is_que
             for n in 1..=3 {
                 let mut pending = empty(RecordId([n; 16]));
                 pending.intent.id = IntentId([n; 16]);
+                pending.actor_seq = 1;
                 assert_eq!(pending::add(tx, &pending)?, i64::from(n));
             }
             let mut second = pending::at(tx, 2)?.unwrap();
@@ -142,7 +143,14 @@ fn a_pending_change_keeps_its_place_when_it_is_authored_again_and_when_it_is_que
             assert_eq!(pending::to_send(tx, 9)?.iter().map(|own| own.place).collect::<Vec<_>>(), [1, 3]);
             assert_eq!(pending::requeue(tx, &via.bucket)?, 1);
             assert_eq!(pending::to_send(tx, 9)?.iter().map(|own| own.place).collect::<Vec<_>>(), [1, 2, 3]);
-            assert!(pending::at(tx, 2)?.unwrap().receipted);
+            let mut again = pending::at(tx, 2)?.unwrap();
+            assert!(again.receipted);
+            // What stood there before a change was made of it has none to send.
+            (again.actor_seq, again.via) = (0, Some(via));
+            pending::add(tx, &again)?;
+            pending::keep(tx, &again, 5)?;
+            assert_eq!(pending::requeue(tx, &via.bucket)?, 1);
+            assert_eq!(pending::at(tx, 2)?.unwrap().state, PendingState::Fallen);
             Ok(())
         })
         .unwrap();

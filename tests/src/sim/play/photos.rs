@@ -96,7 +96,10 @@ impl Play {
         match ended {
             Some(Ok(())) => {
                 self.count("fetched");
-                let bytes = phone.read_file(&hash)?;
+                let bytes = match phone.read_file(&hash) {
+                    Ok(bytes) => bytes,
+                    Err(error) => return self.refused(number, &error),
+                };
                 let known = self.photos.iter().find(|photo| photo.hash == hash);
                 if known.is_some_and(|known| bytes.as_ref() != Some(&known.bytes)) {
                     self.fault(format!("phone {number} fetched other bytes than those of {hash}"));
