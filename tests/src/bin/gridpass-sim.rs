@@ -38,6 +38,12 @@ struct Ask {
     /// Plants every bug in turn and wants each to be noticed.
     #[arg(long)]
     selfcheck: bool,
+    /// Plants this one only.
+    #[arg(long, env = "BUG")]
+    bug: Option<String>,
+    /// Where the smallest plan that notices each of them is written.
+    #[arg(long, env = "KEEP")]
+    keep: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -191,16 +197,22 @@ const TOLD: &[(&str, &[&str])] = &[
 
 fn selfcheck(ask: &Ask) -> Result<bool, Error> {
     let mut all = true;
-    for planted in Planted::ALL {
-        let fault = |seed, planted| played(&Plan::draw(seed, ask.steps), planted).faults.into_iter().next();
-        let noticed = (ask.seed..ask.seed.saturating_add(ask.runs)).find_map(|seed| {
-            fault(seed, planted).filter(|_| fault(seed, Planted::Nothing).is_none()).map(|how| (seed, how))
-        });
+    let is_asked = |planted: &Planted| ask.bug.as_ref().is_none_or(|bug| *bug == format!("{planted:?}"));
+    for planted in Planted::ALL.into_iter().filter(is_asked) {
+        let fault = |plan: &Plan, planted| played(plan, planted).faults.into_iter().next();
+        let notices = |plan: &Plan| fault(plan, planted).filter(|_| fault(plan, Planted::Nothing).is_none());
+        let mut plans = (ask.seed..ask.seed.saturating_add(ask.runs)).map(|seed| Plan::draw(seed, ask.steps));
+        let noticed = plans.find_map(|plan| notices(&plan).map(|how| (plan, how)));
         match &noticed {
-            Some((seed, how)) => println!("{planted:?}: noticed with seed {seed}: {how}"),
+            Some((plan, how)) => println!("{planted:?}: noticed with seed {}: {how}", plan.seed),
             None => println!("{planted:?}: NOT noticed"),
         }
         all &= noticed.is_some();
+        if let (Some(folder), Some((plan, _))) = (&ask.keep, noticed) {
+            std::fs::create_dir_all(folder)?;
+            let small = plan.shrunk(150, |tried| notices(tried).is_some());
+            std::fs::write(folder.join(format!("{planted:?}.plan")), small.to_string())?;
+        }
     }
     Ok(all)
 }
