@@ -22,8 +22,8 @@ kotlin: ## The phone driven from Kotlin against a real server, a part of test; n
 quick: ## The tests of a change in the making: units, forgeries, hand-made phones, stories
 	$(CARGO) test --locked --quiet --workspace --all-features --lib --tests
 
-sim: ## Many phones and a server under seeds, against a plain model (RUNS=100 SEED=1 STEPS=400; PLAN=file plays one)
-	$(CARGO) run --locked --quiet -p gridpass-tests --bin gridpass-sim
+sim: ## Many phones and a server under seeds, against a plain model (RUNS=100 SEED=1 STEPS=400 JOBS=2 RELEASE=1; PLAN=file plays one)
+	$(CARGO) run --locked --quiet $(if $(RELEASE),--release) -p gridpass-tests --bin gridpass-sim
 
 sim-selfcheck: ## The simulation has to notice every planted bug (RUNS=40 seeds each at most, STEPS=300, BUG=one, KEEP=folder)
 	RUNS=$(or $(RUNS),40) STEPS=$(or $(STEPS),300) $(CARGO) run --locked --quiet -p gridpass-tests --bin gridpass-sim -- --selfcheck
