@@ -2,7 +2,8 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `user` | what users do on their phones |
+//! | `user` | what users fill in on their phones |
+//! | `decide` | what they decide, confirm and end, and what becomes of work that waits for them |
 //! | `line` | what becomes of messages |
 //! | `disk` | copies of phones, full disks, processes that end |
 //! | `office` | assignments, and records that move to another grid |
@@ -13,6 +14,7 @@
 //! | `heal` | peace, after which everything is compared |
 
 mod catalogs;
+mod decide;
 mod disk;
 mod forger;
 mod heal;
