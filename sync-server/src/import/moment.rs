@@ -151,7 +151,7 @@ fn number(said: &str) -> Cell {
 }
 
 fn colon_before(place: usize) -> impl Iterator<Item = char> {
-    (place > 0 && place % 2 == 0).then_some(':').into_iter()
+    (place > 0 && place.is_multiple_of(2)).then_some(':').into_iter()
 }
 
 /// A time of the day, and the zone behind it: `14:30`, `14:30:05.250Z`, `14时30分`, `14点`, `下午2:30`, `2:30 PM`.
