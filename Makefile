@@ -47,7 +47,7 @@ bench: ## Measure phones and server, a few minutes (BARS=1,5 RECORDS=30000 SEED=
 	@test -d $(PEER)/node_modules || (cd $(PEER) && npm ci --silent) || true
 	$(CARGO) run --locked --release --quiet -p gridpass-tests --bin gridpass-bench
 
-load: ## A district of 1.4 million records and its 735 phones on one server (SCALE=laoshan/16 KEEP=folder); writes docs/performance.md
+load: ## A district of 2 million records and its 735 phones on one server (SCALE=laoshan/16 KEEP=folder); writes docs/performance.md
 	$(CARGO) build --locked --release --quiet -p gridpass-server -p gridpass-tests --bin gridpass-server --bin gridpass-bench
 	target/release/gridpass-bench district
 
