@@ -210,9 +210,9 @@ fn workbooks_keep_moments_with_their_time_in_one_cell_or_two() {
     for (column, text) in [(0, "Z1"), (1, "房屋"), (2, "F1"), (6, "见到"), (7, "R1")] {
         sheet.write(1, column, text).unwrap();
     }
-    sheet.write_with_format(1, 3, &day().and_hms(14, 30, 0).unwrap(), &format("yyyy/m/d h:mm")).unwrap();
-    sheet.write_with_format(1, 4, &day(), &format("yyyy/m/d")).unwrap();
-    sheet.write_with_format(1, 5, &ExcelDateTime::from_hms(14, 45, 5).unwrap(), &format("h:mm:ss")).unwrap();
+    sheet.write_with_format(1, 3, day().and_hms(14, 30, 0).unwrap(), &format("yyyy/m/d h:mm")).unwrap();
+    sheet.write_with_format(1, 4, day(), &format("yyyy/m/d")).unwrap();
+    sheet.write_with_format(1, 5, ExcelDateTime::from_hms(14, 45, 5).unwrap(), &format("h:mm:ss")).unwrap();
     book.save(&path).unwrap();
     let (_, problems) = import(&server, &toml::from_str(&mapping).unwrap(), &options(), &[path]);
     assert_eq!(problems, []);
