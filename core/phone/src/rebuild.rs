@@ -180,8 +180,8 @@ impl Inner {
             Some(settled) => bucket::get(tx, &settled.home)?.filter(|held| held.cursor.epoch == settled.epoch),
             None => None,
         };
-        // What the server had before it was put back says nothing about what stands there now.
-        let Some(held) = held else { return Ok(()) };
+        // What the server had before it was put back says nothing about what stands there now: this much is still to be sent.
+        let Some(held) = held else { return pending::add(tx, &pending).map(drop) };
         let via = Some(Via { bucket: held.bucket, epoch: held.cursor.epoch, log_seq: held.cursor.log_seq });
         let standing = Pending { via, stored_hash: None, ..pending };
         pending::add(tx, &standing)?;

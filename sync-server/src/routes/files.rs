@@ -12,8 +12,8 @@ use axum::http::header::{
 use axum::response::{IntoResponse, Response};
 use gridpass_core::id::hex;
 
-use super::packed::Phone;
-use super::tus::{self, Continuation, Creation, Named, Wanted};
+use super::packed::{Named, Phone};
+use super::tus::{self, Continuation, Creation, Wanted};
 use crate::app::App;
 use crate::blobs::{self, Download};
 use crate::error::ApiError;

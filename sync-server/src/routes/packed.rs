@@ -1,10 +1,11 @@
-//! Bodies of the sync routes: CBOR under zstd, bounded when unpacked.
+//! What the sync routes take from a request: bodies, CBOR under zstd, bounded when unpacked; who asks; what a path names.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use gridpass_core::id::{BlobHash, unhex};
 use gridpass_core::wire;
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
@@ -36,6 +37,19 @@ where
 impl<T: Encode<()>> IntoResponse for Packed<T> {
     fn into_response(self) -> Response {
         ([(CONTENT_TYPE, "application/cbor+zstd")], wire::pack(&self.0)).into_response()
+    }
+}
+
+/// The file or pack that a path names.
+pub struct Named(pub BlobHash);
+
+impl FromRequestParts<Arc<App>> for Named {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let wrong = ApiError::bad("hash", "path");
+        let Ok(Path(hash)) = Path::<String>::from_request_parts(parts, app).await else { return Err(wrong) };
+        unhex(&hash).map(|hash| Self(BlobHash(hash))).map_err(|_| wrong)
     }
 }
 

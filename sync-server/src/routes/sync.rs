@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::response::sse::Sse;
@@ -12,7 +12,7 @@ use gridpass_core::wire::{
     Token, TokenRequest,
 };
 
-use super::packed::{Packed, Phone, Session, blocking};
+use super::packed::{Named, Packed, Phone, Session, blocking};
 use crate::app::App;
 use crate::db::{EnrolRefusal, Principal};
 use crate::error::ApiError;
@@ -163,11 +163,10 @@ pub async fn pull_rows(
 pub async fn pack(
     State(app): State<Arc<App>>,
     Phone(device): Phone,
-    Path(hash): Path<String>,
+    Named(hash): Named,
 ) -> Result<impl IntoResponse, ApiError> {
     app.throttle.pull.pass(&device.id)?;
-    let hash = gridpass_core::id::unhex(&hash).map_err(|_| ApiError::bad("hash", "path"))?;
-    let bytes = blocking(move || pull::pack(&app, &device, gridpass_core::id::BlobHash(hash))).await?;
+    let bytes = blocking(move || pull::pack(&app, &device, hash)).await?;
     Ok(([(CONTENT_TYPE, "application/cbor+zstd"), (CACHE_CONTROL, "private, immutable")], bytes))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path, Request};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RANGE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -53,19 +53,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     text(headers, name).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))?.parse().ok()
-}
-
-/// The file that a path names.
-pub struct Named(pub BlobHash);
-
-impl FromRequestParts<Arc<App>> for Named {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let wrong = ApiError::bad("hash", "path");
-        let Ok(Path(hash)) = Path::<String>::from_request_parts(parts, app).await else { return Err(wrong) };
-        unhex(&hash).map(|hash| Self(BlobHash(hash))).map_err(|_| wrong)
-    }
 }
 
 /// A new upload: which file, and how many bytes.

@@ -100,6 +100,9 @@ async fn no_log_line_error_or_audit_row_holds_what_was_sent() {
     let pack = Request::get(format!("/sync/v1/packs/{SECRET}?q={NUMBER}"));
     let pack = pack.header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::empty()).unwrap();
     answers.push(("no hash", send(&server, pack).await, StatusCode::BAD_REQUEST));
+    let pack = Request::get("/sync/v1/packs/8a17e%88845cc4");
+    let pack = pack.header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::empty()).unwrap();
+    answers.push(("no text", send(&server, pack).await, StatusCode::BAD_REQUEST));
 
     // A file: its name and its bytes are nobody's business either.
     let picture = PLACE.repeat(50).into_bytes();

@@ -14,6 +14,8 @@ pub enum Act {
     Edit,
     /// A user goes from door to door: form after form, with nothing else between.
     Round,
+    /// A user's whole day: many forms with several fields each.
+    Day,
     /// A form is saved as it was opened.
     Resave,
     /// Between concurrent values one is chosen, or a new one.
@@ -91,10 +93,11 @@ pub enum Act {
 }
 
 /// Every act with its name in a file and how often it is drawn.
-pub const ACTS: [(Act, &str, usize); 40] = [
+pub const ACTS: [(Act, &str, usize); 41] = [
     (Act::Create, "create", 6),
     (Act::Edit, "edit", 40),
-    (Act::Round, "round", 16),
+    (Act::Round, "round", 12),
+    (Act::Day, "day", 6),
     (Act::Resave, "resave", 2),
     (Act::Decide, "decide", 6),
     (Act::Still, "still", 2),

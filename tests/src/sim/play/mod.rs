@@ -221,6 +221,7 @@ impl Play {
             Act::Create => self.create(number, a)?,
             Act::Edit => self.edit(number, a, b)?,
             Act::Round => self.round(number, a, b)?,
+            Act::Day => self.day(number, a, b)?,
             Act::Resave => self.resave(number, a)?,
             Act::Decide => self.decide(number, a, b)?,
             Act::Still => self.still(number, a)?,

@@ -51,22 +51,22 @@ impl Play {
             (record, collection, shown) = forms.swap_remove(a % forms.len().max(1));
             self.count("old_form");
         }
-        self.fill_in(number, record, &collection, &shown, b)
+        self.fill_in(number, (record, &collection), &shown, b, 1 + usize::from(b.is_multiple_of(7)))
     }
 
-    /// Fills in a form that shows these values, and saves it.
+    /// Fills in so many fields of a form that shows these values, and saves it.
     fn fill_in(
         &mut self,
         number: usize,
-        record: RecordId,
-        collection: &str,
+        (record, collection): (RecordId, &str),
         shown: &ShownValues,
         b: usize,
+        many: usize,
     ) -> Result<(), Error> {
         let fields: Vec<_> = FIELDS.iter().filter(|(of, ..)| *of == collection).collect();
         let mut edits: Vec<edit::Edit> = Vec::new();
         let mut noted = Vec::new();
-        for n in 0..1 + usize::from(b.is_multiple_of(7)) {
+        for n in 0..many {
             let Some((_, key, rule)) = fields.get((b + n) % fields.len().max(1)) else { continue };
             if edits.iter().any(|edit| edit.key == *key) {
                 continue;
@@ -86,14 +86,33 @@ impl Play {
         self.saved(number, Some(record), saved, noted)
     }
 
-    /// Ten to sixty-nine forms, over all records of the phone in their order; every fourth is a new record.
+    /// Ten to sixty-nine forms with one or two fields, over all records of the phone in their order; every fourth is a new
+    /// record.
     pub(super) fn round(&mut self, number: usize, a: usize, b: usize) -> Result<(), Error> {
+        self.forms(number, a, b, (10 + b % 60, 4), |b| 1 + usize::from(b.is_multiple_of(7)))
+    }
+
+    /// What a worker has at most in a day: up to a hundred and fifty forms with one to four fields; one in fifty is a new
+    /// record.
+    pub(super) fn day(&mut self, number: usize, a: usize, b: usize) -> Result<(), Error> {
+        self.forms(number, a, b, (60 + b % 91, 50), |b| 1 + b % 4)
+    }
+
+    /// So many forms, every `fresh` of them a new record; `fields` says how many fields are filled in.
+    fn forms(
+        &mut self,
+        number: usize,
+        a: usize,
+        b: usize,
+        (many, fresh): (usize, usize),
+        fields: impl Fn(usize) -> usize,
+    ) -> Result<(), Error> {
         let doors = self.doors(number)?;
-        for n in 0..if doors.is_empty() { 1 } else { 10 + b % 60 } {
+        for n in 0..if doors.is_empty() { 1 } else { many } {
             match doors.get((a + n) % doors.len().max(1)) {
-                Some((record, collection)) if n % 4 > 0 => {
+                Some((record, collection)) if n % fresh > 0 => {
                     let shown = self.phone(number)?.values(*record)?;
-                    self.fill_in(number, *record, collection, &shown, b + n)?;
+                    self.fill_in(number, (*record, collection), &shown, b + n, fields(b + n))?;
                 }
                 _ => self.create(number, a + n)?,
             }
