@@ -97,7 +97,7 @@ pub const ACTS: [(Act, &str, usize); 41] = [
     (Act::Create, "create", 6),
     (Act::Edit, "edit", 40),
     (Act::Round, "round", 12),
-    (Act::Day, "day", 6),
+    (Act::Day, "day", 8),
     (Act::Resave, "resave", 2),
     (Act::Decide, "decide", 6),
     (Act::Still, "still", 2),

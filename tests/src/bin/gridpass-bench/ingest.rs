@@ -7,8 +7,8 @@ use gridpass_tests::world::Error;
 
 use crate::baseline;
 use crate::bed::{Bed, SMALL};
-use crate::process::{OWN, cpu_s};
 use crate::table::{Bound, Row, Table};
+use gridpass_tests::process::{OWN, cpu_s};
 
 /// How many phones have a push in flight.
 const PHONES: usize = 32;

@@ -15,8 +15,8 @@ use tokio::sync::Barrier;
 
 use crate::data::COLLECTION;
 use crate::hand::{Hand, accepted};
-use crate::process::{OWN, cpu_s};
 use crate::table::{ms, percentile};
+use gridpass_tests::process::{OWN, cpu_s};
 
 /// How many records each phone makes before it is measured.
 const RECORDS: usize = 100;

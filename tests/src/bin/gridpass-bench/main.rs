@@ -29,7 +29,6 @@ mod line;
 mod load;
 mod memory;
 mod peer;
-mod process;
 mod pushing;
 mod quiet;
 mod ready;

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::bed::{Bed, Handset, LARGE};
 use crate::data::Roster;
-use crate::process::{OWN, peak_kb};
 use crate::table::{Row, Table};
+use gridpass_tests::process::{OWN, peak_kb};
 
 /// Measures a phone in a process of its own.
 pub fn rows(bed: &Bed, folder: &Path, roster: &Roster, table: &mut Table) -> Result<(), Error> {

@@ -15,8 +15,8 @@ use tokio::sync::Barrier;
 use super::made::Worker;
 use super::serving::Serving;
 use crate::hand::{Hand, accepted};
-use crate::process::{OWN, cpu_s};
 use crate::table::{Row, Table, ms, percentile};
+use gridpass_tests::process::{OWN, cpu_s};
 
 /// Syncs of a day.
 const SYNCS: usize = 3;

@@ -21,7 +21,7 @@ use gridpass_tests::world::Error;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use crate::process::{OWN, cpu_s, peak_kb};
+use gridpass_tests::process::{OWN, cpu_s, peak_kb};
 
 /// How the sheets are read: the mapping that is shipped.
 const MAPPING: &str = include_str!("../../../../../sync-server/import/street.toml");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gridpass_tests::world::Error;
 
-use crate::process::{cpu_s, peak_kb};
+use gridpass_tests::process::{cpu_s, peak_kb};
 
 /// Where it listens: no other program of a test or the demo does.
 const ADDRESS: &str = "127.0.0.1:18473";

@@ -1,6 +1,6 @@
 //! What processes use: processor time and memory, as Linux counts them.
 
-use gridpass_tests::world::Error;
+use crate::world::Error;
 
 /// Ticks of /proc/…/stat in a second, which Linux has fixed for programs.
 const TICKS: f64 = 100.0;
