@@ -52,7 +52,10 @@ pub enum KeyError {
 impl Keys {
     /// Opens the keys in a folder; those that are missing are made, readable by the owner only.
     pub fn open(folder: &Path) -> Result<Self, KeyError> {
-        fs::create_dir_all(folder).map_err(|cause| KeyError::File { file: folder.display().to_string(), cause })?;
+        if !folder.exists() {
+            let made = fs::create_dir_all(folder).and_then(|()| flush_folder_of(folder));
+            made.map_err(|cause| KeyError::File { file: folder.display().to_string(), cause })?;
+        }
         let signing = SigningKey::from_secret(&secret(&folder.join("signing.key"))?);
         let opening = OpeningKey::from_secret(&secret(&folder.join("sealing.key"))?);
         let (key_file, certificate_file) = (folder.join("tls.key"), folder.join("tls.crt"));
@@ -100,7 +103,7 @@ fn read(file: &Path) -> Result<String, KeyError> {
     fs::read_to_string(file).map_err(|cause| KeyError::File { file: file.display().to_string(), cause })
 }
 
-/// Writes a file that is not there yet, readable by the owner only.
+/// Writes a file that is not there yet, readable by the owner only. It outlives a loss of power.
 pub(crate) fn write_new(file: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -109,5 +112,11 @@ pub(crate) fn write_new(file: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     options
         .open(file)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| flush_folder_of(file))
         .map_err(|cause| KeyError::File { file: file.display().to_string(), cause })
+}
+
+/// Makes durable that a file or folder was made.
+fn flush_folder_of(made: &Path) -> std::io::Result<()> {
+    fs::File::open(made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -184,6 +184,11 @@ const TOLD: &[(&str, &[&str])] = &[
     ("messages carried late and in any order, in batches", &["carry"]),
     ("phones that ended between two SQL statements or within one; servers", &["died", "server_died"]),
     ("phones that ended otherwise; whose key store, clock or randomness failed", &["kill", "broke_off"]),
+    ("phones that lost their power, with what was not flushed; servers", &["lost_power", "server_lost_power"]),
+    (
+        "phones that became full; times that they said so; servers; times",
+        &["full", "phone_full", "full_server", "server_full"],
+    ),
     ("servers that stopped and started; put back to an older copy", &["bounce", "restore"]),
     ("phones put back to an older copy; copied, both going on", &["put_back", "clone"]),
     ("phone clocks that jumped, a day back to a year forward", &["clock"]),

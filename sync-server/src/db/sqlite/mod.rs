@@ -28,6 +28,7 @@ use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
 use gridpass_core::wire::{BucketCursor, Cursor, Nonce, Role, Touched};
 use rusqlite::config::DbConfig;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, ErrorCode, Row, Transaction};
 
@@ -105,6 +106,9 @@ impl Sqlite {
             files::forget_uploads(&connection)?; // their pieces belong to another day
         }
         let epoch = meta::<i64>(&connection, "epoch")?.map_or(fresh_epoch, i64::cast_unsigned);
+        if put_back {
+            writer::keep_marker(&marker, epoch, writer::sum_of_heads(&connection)?);
+        }
         let writer = Writer::start(connection, marker, epoch)?;
         let opened = if put_back { Opened::Older } else { Opened::AsLeft };
         Ok((Self { epoch, writer, readers: Readers::new(path) }, opened))
@@ -188,9 +192,12 @@ fn keep_statements(connection: &Connection) -> Result<(), DbError> {
 fn backend(step: &'static str) -> impl Fn(rusqlite::Error) -> DbError {
     move |error| {
         let cause = error.to_string();
+        // The file that connections share beside the database has no room.
+        let shared = error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE);
         match error.sqlite_error_code() {
             // The limit of the settings is told the same way.
             Some(ErrorCode::DiskFull) => DbError::Storage { step, cause: FULL.into() },
+            _ if shared => DbError::Storage { step, cause: FULL.into() },
             Some(ErrorCode::ReadOnly | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
                 DbError::Storage { step, cause }
             }

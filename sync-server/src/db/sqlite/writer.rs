@@ -268,14 +268,27 @@ pub(super) fn sum_of_heads(connection: &Connection) -> Result<i64, DbError> {
     statement.query_row([], |row| row.get(0)).map_err(backend("summing heads"))
 }
 
-/// The marker is not flushed: it only has to be there when somebody puts an older database file in place. It always has
-/// the same length and is written over in place, so that neither a full disk nor a kill leaves an empty one.
+/// The marker of a commit is not flushed: it only has to be there when somebody puts an older database file in place.
 fn write_marker(marker: &Path, epoch: u64, heads: i64) {
-    let text = format!("{epoch:016x} {heads:020}\n");
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(marker);
-    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+    if let Err(error) = put_marker(marker, epoch, heads) {
         tracing::warn!(error = %error, "the marker of heads cannot be written");
     }
+}
+
+/// That of a new epoch is: after a loss of power the one of the epoch before would have the server take its own database
+/// for an older copy.
+pub(super) fn keep_marker(marker: &Path, epoch: u64, heads: i64) {
+    if let Err(error) = put_marker(marker, epoch, heads).and_then(|file| file.sync_all()) {
+        tracing::warn!(error = %error, "the marker of a new epoch cannot be kept");
+    }
+}
+
+/// It always has the same length and is written over in place, so that neither a full disk nor a kill leaves an empty one.
+fn put_marker(marker: &Path, epoch: u64, heads: i64) -> std::io::Result<fs::File> {
+    let text = format!("{epoch:016x} {heads:020}\n");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(marker)?;
+    file.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
 pub(super) fn read_marker(marker: &Path) -> Option<(u64, i64)> {
