@@ -12,8 +12,8 @@ demo: ## A server and real phone processes play a morning and prove it (DEMO_EXI
 	$(CARGO) build --locked --quiet --bins --features gridpass-phone/cli -p gridpass-server -p gridpass-phone -p gridpass-tests
 	$(CARGO) run --locked --quiet -p gridpass-tests --bin gridpass-demo
 
-test: ## All tests
-	$(CARGO) test --locked --workspace --all-features
+test: ## All tests, with about a minute of simulation and one of hostile input
+	GRIDPASS_SIM_RUNS=20 GRIDPASS_FUZZ_ITERATIONS=12000 $(CARGO) test --locked --workspace --all-features
 	@CARGO="$(CARGO)" android/bridge/test.sh
 
 kotlin: ## The phone driven from Kotlin against a real server, a part of test; needs a JDK and Maven
@@ -47,7 +47,7 @@ bench: ## Measure phones and server, a few minutes (BARS=1,5 RECORDS=30000 SEED=
 	@test -d $(PEER)/node_modules || (cd $(PEER) && npm ci --silent) || true
 	$(CARGO) run --locked --release --quiet -p gridpass-tests --bin gridpass-bench
 
-load: ## A district of 1.4 million records and its 735 phones on one server (SCALE=laoshan/16 KEEP=folder); writes docs/performance.md
+load: ## A district of 2 million records and its 735 phones on one server (SCALE=laoshan/16 KEEP=folder); writes docs/performance.md
 	$(CARGO) build --locked --release --quiet -p gridpass-server -p gridpass-tests --bin gridpass-server --bin gridpass-bench
 	target/release/gridpass-bench district
 

@@ -11,7 +11,7 @@ use gridpass_server::app::App;
 use gridpass_server::db::Principal;
 use gridpass_server::import::tree::tree;
 use gridpass_server::import::{Mapping, Options, run};
-use gridpass_tests::street::{Form, Scale, Street, write};
+use gridpass_tests::street::{Form, Plan, Scale, Street, write};
 use gridpass_tests::world::{Worker, World};
 
 /// About 50,000 records in 24 grids.
@@ -41,11 +41,13 @@ fn on_phone(worker: &Worker, of: &BTreeMap<String, u64>) -> BTreeMap<String, u64
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_of_the_district_comes_from_its_offices_to_its_workers() {
-    let street = Street::new(PART, 1);
+    // Few visits, so that the story stays short.
+    let plan = Plan { visit_interval_days: 365, ..Plan::new(PART, 1) };
+    let street = Street::new(plan);
     let world = World::new().unwrap();
     let server = world.server().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    write(PART, 1, folder.path(), Form::Csv, &mut |_| {}).unwrap();
+    write(plan, folder.path(), Form::Csv, &mut |_| {}).unwrap();
     let file = |name: &str| folder.path().join(name).with_extension("csv");
     tree(&server, &file(street.tree.name)).unwrap();
     let mapping = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../sync-server/import/street.toml");

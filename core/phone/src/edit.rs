@@ -18,7 +18,7 @@ use crate::error::{ApiError, Problem};
 use crate::merge::{self, Loaded, load, new_record, policy};
 use crate::outbox::{Entry, Save};
 use crate::phone::{Inner, Now, Phone};
-use crate::project::{self, Here, project};
+use crate::project::{self, Here, project_over};
 use crate::store::bucket::BucketState;
 use crate::store::draft::{self, Draft};
 use crate::store::pending::{self, Pending, PendingState};
@@ -311,12 +311,18 @@ impl Inner {
         entries.extend(draft.map(Entry::DraftGone));
         entries.extend(more);
         self.outbox_append(entries)?;
-        pending::add(tx, &pending)?;
+        pending.place = pending::add(tx, &pending)?;
         if let Some(draft) = draft {
             draft::remove(tx, draft)?;
         }
-        let loaded = load(tx, record)?.ok_or_else(|| ApiError::bug("a saved record is not there"))?;
-        project(tx, catalog, &loaded)?;
+        let before = loaded.screen.clone();
+        let loaded = loaded.with(pending, puts);
+        debug_assert_eq!(
+            load(tx, record)?.map(|again| again.screen).as_ref(),
+            Some(&loaded.screen),
+            "what a save shows"
+        );
+        project_over(tx, catalog, &loaded, &before)?;
         Ok(Saved { record, intent: Some(intent), warnings })
     }
 
@@ -428,9 +434,7 @@ pub(crate) fn author(
 ) -> Result<Built, ApiError> {
     let change = document.change_putting(actor, pending.intent.at_ms.div_euclid(1000), puts.to_vec());
     let built = change.build().map_err(|_| ApiError::bug("a change that cannot be built"))?;
-    let mut after = document.clone();
-    after.apply([built.clone()]).map_err(|_| ApiError::bug("a change that does not apply"))?;
-    if check::device_bytes(&after.state()) > wire::MAX_RECORD_BYTES {
+    if check::device_bytes_after(&document.state(), puts) > wire::MAX_RECORD_BYTES {
         return Err(ApiError::input(Problem::of_form("record_too_large")));
     }
     (pending.hash, pending.actor, pending.actor_seq) = (built.hash, actor, change.actor_seq);

@@ -7,6 +7,7 @@ use gridpass_core::catalog::{Catalog, Policy};
 use gridpass_core::id::{ActorId, RecordId};
 use gridpass_core::record::request::REQUEST;
 use gridpass_core::record::{Built, Document, Shown, ShownValues, shown_values};
+use gridpass_core::value::Value;
 use rusqlite::Connection;
 
 use crate::store::pending::{self, Pending, PendingState};
@@ -45,6 +46,19 @@ impl Loaded {
     /// The generation that changes are made on.
     pub fn generation(&self) -> u32 {
         self.settled.as_ref().map_or(0, |settled| settled.generation)
+    }
+
+    /// What screens show once one more change was made on it, which put these values over all that stand at their keys.
+    /// Its document stays without the change.
+    pub fn with(mut self, pending: Pending, puts: Vec<(String, Value)>) -> Self {
+        if pending.state == PendingState::Fallen {
+            self.fallen.push(pending.place);
+            self.screen.extend(laid_over(&pending));
+        } else {
+            self.screen.extend(puts.into_iter().map(|(key, value)| (key, Shown::One(value))));
+        }
+        self.pending.push(pending);
+        self
     }
 
     /// Whether the phone can write on it.
@@ -103,11 +117,16 @@ fn merge(record: RecordId, settled: Option<Settled>, pending: Vec<Pending>) -> O
     }
     loaded.screen = loaded.shown.clone();
     for fallen in pending.iter().filter(|pending| loaded.fallen.contains(&pending.place)) {
-        let fields = fallen.edits.iter().filter(|edit| !edit.key.starts_with(REQUEST));
-        loaded.screen.extend(fields.map(|edit| (edit.key.clone(), Shown::One(edit.new.clone()))));
+        loaded.screen.extend(laid_over(fallen));
     }
     loaded.pending = pending;
     Some(loaded)
+}
+
+/// What screens show of a change that does not stand: what was typed.
+fn laid_over(fallen: &Pending) -> impl Iterator<Item = (String, Shown)> {
+    let fields = fallen.edits.iter().filter(|edit| !edit.key.starts_with(REQUEST));
+    fields.map(|edit| (edit.key.clone(), Shown::One(edit.new.clone())))
 }
 
 /// The pending change as Automerge holds it, if it stands on the document: its ancestors are there and its place in its

@@ -44,9 +44,19 @@ impl Linked for Here<'_> {
 
 /// Makes the rows of a record that has pending changes, or had some.
 pub(crate) fn project(db: &Connection, catalog: &Catalog, loaded: &Loaded) -> Result<()> {
+    project_with(db, catalog, loaded, None)
+}
+
+/// The same after a save, over the rows that were made of what was shown before it. Links and search text that are the
+/// same stay as they are: to write them is much of a save.
+pub(crate) fn project_over(db: &Connection, catalog: &Catalog, loaded: &Loaded, before: &ShownValues) -> Result<()> {
+    project_with(db, catalog, loaded, Some(plain(before)))
+}
+
+fn project_with(db: &Connection, catalog: &Catalog, loaded: &Loaded, before: Option<Values>) -> Result<()> {
     let here = loaded.settled.is_none() || bucket::is_member(db, loaded.record)?;
     let shown = if loaded.pending.is_empty() { None } else { Some(&loaded.screen) };
-    let record = Projection::of(loaded.record, &loaded.collection, &loaded.screen);
+    let record = Projection { before, ..Projection::of(loaded.record, &loaded.collection, &loaded.screen) };
     record.write(db, catalog, shown, !here, Way { left: MAX_DEPTH, aliased: false, searchable_to: i64::MAX })
 }
 
@@ -56,7 +66,7 @@ pub(crate) fn project_settled(db: &Connection, catalog: &Catalog, settled: Settl
     let way = Way { left: MAX_DEPTH, aliased: false, searchable_to };
     let conflicts = conflicts(&settled.shown);
     let values = into_plain(settled.shown);
-    Projection { record: settled.record, collection: &settled.collection, conflicts, values }
+    Projection { record: settled.record, collection: &settled.collection, conflicts, values, before: None }
         .write(db, catalog, None, false, way)
 }
 
@@ -104,11 +114,13 @@ struct Projection<'a> {
     collection: &'a str,
     conflicts: usize,
     values: Values,
+    /// What the rows that are there were made of, where that is known.
+    before: Option<Values>,
 }
 
 impl<'a> Projection<'a> {
     fn of(record: RecordId, collection: &'a str, screen: &ShownValues) -> Self {
-        Self { record, collection, conflicts: conflicts(screen), values: plain(screen) }
+        Self { record, collection, conflicts: conflicts(screen), values: plain(screen), before: None }
     }
 
     fn write(
@@ -141,11 +153,25 @@ impl<'a> Projection<'a> {
         let aliased = way.aliased
             || form.is_some_and(|form| has_aliases(form, values))
             || old.is_some() && self.had_aliases(db, form)?;
-        let number = view::put(db, &Projected { row: &row, known, shown: stored, links: &links(values) })?;
-        if let Some(form) = form.filter(|_| !hidden && number <= way.searchable_to) {
-            view::put_search(db, number, &projection::search_text(catalog, form, values, &records))?;
+        let number = view::put(db, &Projected { row: &row, known, shown: stored })?;
+        let visible = !hidden && old.as_ref().is_some_and(|(_, old)| !old.hidden);
+        let before = self.before.as_ref().filter(|_| visible);
+        let named = links(values);
+        if before.is_none_or(|before| links(before) != named) {
+            view::put_links(db, self.record, known.is_some(), &named)?;
         }
-        let renamed = old.is_none_or(|(_, old)| (old.title, old.short) != (row.title, row.short));
+        let renamed = old.as_ref().is_none_or(|(_, old)| (&old.title, &old.short) != (&row.title, &row.short));
+        let stays = |before: &Values, form| {
+            !renamed && !differing(before, values).any(|key| projection::is_found_by(form, key))
+        };
+        if before.zip(form).is_none_or(|(before, form)| !stays(before, form)) {
+            if known.is_some() {
+                view::remove_search(db, number)?;
+            }
+            if let Some(form) = form.filter(|_| !hidden && number <= way.searchable_to) {
+                view::put_search(db, number, &projection::search_text(catalog, form, values, &records))?;
+            }
+        }
         match way.left.checked_sub(1) {
             Some(left) if renamed || aliased => {
                 self.write_dependents(db, catalog, renamed, Way { left, aliased, ..way })
@@ -180,6 +206,12 @@ impl<'a> Projection<'a> {
         }
         Ok(())
     }
+}
+
+/// The keys at which something else stands.
+fn differing<'a>(before: &'a Values, values: &'a Values) -> impl Iterator<Item = &'a String> {
+    let written = values.iter().filter(|(key, value)| before.get(*key) != Some(*value)).map(|(key, _)| key);
+    written.chain(before.keys().filter(|key| !values.contains_key(*key)))
 }
 
 /// At how many keys different values stand.

@@ -20,7 +20,7 @@ pub use computed::{
 };
 pub use facts::{Linked, fact};
 pub use fold::{fold, same_name};
-pub use search::{Term, fts5_query, query_terms, search_text, search_tokens};
+pub use search::{Term, fts5_query, is_found_by, query_terms, search_text, search_tokens};
 pub use sort::{name_key, natural_key, place_key};
 pub use title::{short_title, shown, title};
 

@@ -118,6 +118,13 @@ pub fn search_text(catalog: &Catalog, collection: &Collection, values: &Values, 
     tokens.into_iter().collect::<Vec<_>>().join(" ")
 }
 
+/// Whether [`search_text`] reads a key, beside those of the record's titles.
+pub fn is_found_by(collection: &Collection, key: &str) -> bool {
+    let of = |field: &str| key.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let mut searched = collection.fields.iter().filter(|field| field.search.is_some());
+    collection.parent.as_deref() == Some(key) || searched.any(|field| of(&field.key))
+}
+
 /// Names and aliases of the places an address is part of, findable from their beginning.
 fn above(tokens: &mut BTreeSet<String>, collection: &Collection, values: &Values, records: &dyn Records) {
     let Some(parent) = &collection.parent else { return };

@@ -387,3 +387,27 @@ fn facts_are_read_from_the_records_at_hand_and_are_nothing_without_them() {
     assert_eq!(fact("head_lives_here", Some(&id(7)), &household, &empty), false.into());
     assert_eq!(fact("address_level", Some(&id(5)), &values(&[("address_id", id(4).into())]), &empty), Value::Null);
 }
+
+#[test]
+fn what_a_record_is_found_by_changes_only_with_its_titles_and_the_keys_told() {
+    let (catalog, store) = (Catalog::built_in(), estate());
+    let mut changed = 0;
+    for (collection, before) in store.0.values() {
+        let form = catalog.collection(collection).unwrap();
+        let made =
+            |values: &Values| (title(&catalog, form, values, &store), short_title(&catalog, form, values, &store));
+        let keys = form.fields.iter().flat_map(|field| [field.key.clone(), format!("{}/{}", field.key, id(99))]);
+        for key in keys {
+            let mut after = before.clone();
+            after.insert(key.clone(), "红石崖13900000001".into());
+            let text = |values| search_text(&catalog, form, values, &store);
+            if text(before) != text(&after) {
+                changed += 1;
+                assert!(is_found_by(form, &key) || made(before) != made(&after), "{collection} {key}");
+            }
+        }
+    }
+    assert!(changed > 5, "{changed}");
+    // Another estate may have the same name and other aliases.
+    assert!(is_found_by(catalog.collection("address").unwrap(), "parent_id"));
+}

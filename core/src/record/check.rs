@@ -91,16 +91,27 @@ pub const BEFORE_THE_HASH: [&str; 14] = [
 
 /// How many bytes the keys written by devices hold in a record.
 pub fn device_bytes(state: &State) -> usize {
-    let value = |value: &Value| match value {
+    state.iter().map(|(key, live)| bytes_at(key, live.iter().map(|live| &live.value))).sum()
+}
+
+/// The same, after a change has put these values over all that stand at their keys.
+pub fn device_bytes_after(state: &State, puts: &[(String, Value)]) -> usize {
+    let put = |key: &str| puts.iter().any(|(put, _)| put == key);
+    let left = state.iter().filter(|(key, _)| !put(key));
+    let left: usize = left.map(|(key, live)| bytes_at(key, live.iter().map(|live| &live.value))).sum();
+    left + puts.iter().map(|(key, value)| bytes_at(key, [value])).sum::<usize>()
+}
+
+fn bytes_at<'a>(key: &str, values: impl IntoIterator<Item = &'a Value>) -> usize {
+    if key.starts_with(SERVER) {
+        return 0;
+    }
+    let bytes = |value: &Value| match value {
         Value::Str(text) => text.len(),
         Value::Int(_) => 8,
         Value::Bool(_) | Value::Null => 1,
     };
-    state
-        .iter()
-        .filter(|(key, _)| !key.starts_with(SERVER))
-        .map(|(key, live)| key.len() + live.iter().map(|live| value(&live.value)).sum::<usize>())
-        .sum()
+    key.len() + values.into_iter().map(bytes).sum::<usize>()
 }
 
 /// Checks one item. `actors` is the push's list. The order of the checks is part of the protocol.

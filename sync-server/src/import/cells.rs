@@ -21,6 +21,8 @@ pub enum Cell {
     Bool(bool),
     /// A day.
     Day(Date),
+    /// A day and the seconds since its midnight, by the clock of wherever the sheet was filled in.
+    Moment(Date, u32),
     /// An error of a formula.
     Error,
     /// A formula whose value the workbook does not hold.
@@ -127,15 +129,31 @@ pub(super) fn cell(value: &DataRef<'_>) -> Cell {
         DataRef::String(text) => typed(text),
         DataRef::SharedString(text) => typed(text),
         DataRef::Bool(flag) => Cell::Bool(*flag),
-        DataRef::DateTime(moment) if !moment.is_duration() => {
-            let (year, month, day, ..) = moment.to_ymd_hms_milli();
-            Date::new(year, month, day).map_or(Cell::Error, Cell::Day)
-        }
+        DataRef::DateTime(moment) if !moment.is_duration() => moment_of(moment.as_f64(), moment.to_ymd_hms_milli()),
         DataRef::DateTime(moment) => Cell::Number(moment.as_f64()),
-        DataRef::DateTimeIso(text) => typed(text.split('T').next().unwrap_or_default()),
+        DataRef::DateTimeIso(text) => match text.split_once('T') {
+            Some((day, time)) if !time.starts_with("00:00:00") => typed(&format!("{day} {time}")),
+            _ => typed(text.split('T').next().unwrap_or_default()),
+        },
         DataRef::DurationIso(text) => typed(text),
         DataRef::Error(_) => Cell::Error,
         DataRef::Empty => Cell::Empty,
+    }
+}
+
+/// A day or moment of a workbook by its number and its parts. A number below 1 is a time of no day; of a moment only whole
+/// seconds are kept, because the rest is what the number could not hold.
+fn moment_of(number: f64, (year, month, day, ..): (u16, u8, u8, u8, u8, u8, u16)) -> Cell {
+    if (0.0..1.0).contains(&number) {
+        return Cell::Number(number);
+    }
+    let seconds = (number.fract() * 86_400.0).round() as u32;
+    match Date::new(year, month, day) {
+        Ok(day) if seconds == 0 => Cell::Day(day),
+        // The last half second of a day belongs to the next.
+        Ok(day) if seconds >= 86_400 => day.plus_days(1).map_or(Cell::Error, Cell::Day),
+        Ok(day) => Cell::Moment(day, seconds),
+        Err(_) => Cell::Error,
     }
 }
 

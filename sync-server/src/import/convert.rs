@@ -1,16 +1,16 @@
 //! From cells to values, by the type of the field.
 
 use gridpass_core::Value;
-use gridpass_core::catalog::{ChildForm, CodeTable, Collection, Field, FieldType};
+use gridpass_core::catalog::{ChildForm, CodeTable, Field, FieldType};
 use gridpass_core::codes::coordinates::{Provider, to_e7};
 use gridpass_core::codes::text::{compact, half_width};
 use gridpass_core::codes::{Crs, Geo, Phone, Position, address};
 use gridpass_core::id::RecordId;
 
 use super::cells::Cell;
-use super::day;
 use super::mapping::Column;
 use super::spelling::{Keys, Spelling};
+use super::{day, moment};
 
 /// The name of a day of which only the month or the year was said.
 pub const NOT_WHOLE: &str = "date_not_whole";
@@ -19,7 +19,7 @@ pub const NOT_WHOLE: &str = "date_not_whole";
 const EXACT: f64 = 1e15;
 
 /// What stands between several entries of one cell.
-const BETWEEN: [char; 9] = ['、', ',', '\u{FF0C}', ';', '\u{FF1B}', '/', '\n', '|', ' '];
+pub(super) const BETWEEN: [char; 9] = ['、', ',', '\u{FF0C}', ';', '\u{FF1B}', '/', '\n', '|', ' '];
 
 /// The text of a cell as the workbook shows it; a stable name of what is wrong otherwise.
 pub fn text(cell: &Cell) -> Result<String, &'static str> {
@@ -31,6 +31,10 @@ pub fn text(cell: &Cell) -> Result<String, &'static str> {
         Cell::Number(number) => Ok(number.to_string()),
         Cell::Bool(flag) => Ok(if *flag { "是" } else { "否" }.to_owned()),
         Cell::Day(day) => Ok(day.to_string()),
+        Cell::Moment(day, seconds) => {
+            let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+            Ok(format!("{day} {hours:02}:{minutes:02}:{seconds:02}"))
+        }
         Cell::Error => Err("cell_error"),
         Cell::NoValue => Err("formula_without_value"),
         Cell::Unsplit => Err("not_split"),
@@ -55,20 +59,9 @@ pub struct Said {
 }
 
 /// Reads a column's cells as entries of a field.
-pub fn entries(
-    (collection, field): (&Collection, &Field),
-    column: &Column,
-    cells: &[&Cell],
-    keys: &Keys<'_>,
-) -> Result<Said, &'static str> {
+pub fn entries(field: &Field, column: &Column, cells: &[&Cell], keys: &Keys<'_>) -> Result<Said, &'static str> {
     let key = field.key.as_str();
     let whole = |value: Value| Said { entries: vec![(key.to_owned(), value)], repaired: None };
-    if let FieldType::Ref { to } = &field.field_type {
-        let Some(parts) = keys.parts(column.from.texts(), cells)? else { return Ok(Said::default()) };
-        let to = column.of.as_deref().or(to.first().map(String::as_str)).unwrap_or("self");
-        let to = if to == "self" { collection.id.as_str() } else { to };
-        return Ok(whole(keys.record(to, &parts).to_string().into()));
-    }
     if field.field_type == FieldType::Geo {
         return match cells {
             [Cell::Empty, _] | [_, Cell::Empty] => Ok(Said::default()),
@@ -118,6 +111,25 @@ pub fn entries(
             }
             day::Said::Month(..) | day::Said::Year(_) => return Err(NOT_WHOLE),
         },
+        FieldType::Ts => {
+            let said = match cells {
+                [day, time] => moment::joined((day, &said), (time, &text(time)?), keys.zone),
+                _ => moment::read(cell, &said, keys.zone),
+            };
+            let at = match (said.ok_or("not_a_moment")?, column.time) {
+                (moment::Said::Moment(at), _) => at,
+                (moment::Said::Serial(at), _) => {
+                    repaired = Some("repaired_moment");
+                    at
+                }
+                (moment::Said::Day(day), Some(time)) => {
+                    repaired = Some("repaired_time");
+                    keys.zone.at(day, time)
+                }
+                (moment::Said::Day(_), None) => return Err("moment_not_whole"),
+            };
+            whole(at.into()).entries
+        }
         FieldType::Division { .. } => whole(compact(&said).into()).entries,
         FieldType::Code { table, .. } => whole(code_of(table, &said)?.into()).entries,
         FieldType::Codes { table } => several()

@@ -27,7 +27,7 @@ pub enum Said {
 /// Reads a day: a workbook's own, its serial number, or written with the year first, as `2024-5-1`, `2024/05/01`,
 /// `2024.5.1`, `20240501` or `2024年5月1日`; months as `1985.3`, `1985年3月` or `198503`.
 pub fn read(cell: &Cell, said: &str) -> Option<Said> {
-    if let Cell::Day(day) = cell {
+    if let Cell::Day(day) | Cell::Moment(day, _) = cell {
         return Some(Said::Day(*day));
     }
     let said = half_width(said);

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use gridpass_core::Value;
-use gridpass_core::catalog::{Catalog, Collection, FieldType, Policy};
+use gridpass_core::catalog::{Catalog, ChildForm, Collection, FieldType, Policy};
 use serde::Deserialize;
 
+use super::moment::{TimeOfDay, Zone};
 use super::spelling::Spelling;
 
 /// A mapping file. Its tables are imported in order: what is referred to stands first.
@@ -19,6 +20,9 @@ pub struct Mapping {
     /// asked for; 不详 says of a field that may be unknown that it is.
     #[serde(default = "nothing")]
     pub nothing: Vec<String>,
+    /// The zone of moments that name none: `+08:00`.
+    #[serde(default)]
+    pub zone: Zone,
     /// How columns are written where they name records: the same building, room or person in every spelling.
     #[serde(default)]
     pub spelled: BTreeMap<String, Spelling>,
@@ -84,7 +88,8 @@ pub struct Split {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
-    /// Its heading; two for a position (latitude, longitude), all the key columns for a reference. `=…` as in a key.
+    /// Its heading; two for a position (latitude, longitude), two for a moment if day and time stand apart, all the key
+    /// columns for a reference. `=…` as in a key.
     pub from: Many,
     /// The field.
     pub to: String,
@@ -94,8 +99,13 @@ pub struct Column {
     /// Whether the sheet may lack the column.
     #[serde(default)]
     pub optional: bool,
-    /// Of a reference that may be of several collections: which.
-    pub of: Option<String>,
+    /// Of a reference that may be of several collections: which. In a field of children it says that a cell lists keys of
+    /// records of this collection, and that each record is a child.
+    pub of: Option<Of>,
+    /// What is said of each record that a cell lists: the child's value.
+    pub value: Option<Value>,
+    /// The time of the day that is meant where a moment's cell holds only a day. Without it such a row is refused.
+    pub time: Option<TimeOfDay>,
     /// The label of every telephone number.
     #[serde(default)]
     pub label: String,
@@ -106,6 +116,36 @@ pub struct Column {
     /// How exact a position is, in metres.
     #[serde(default = "accuracy")]
     pub accuracy_m: u32,
+}
+
+/// Which collection a column refers to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Of {
+    /// This one.
+    One(String),
+    /// The one that another column says.
+    By(By),
+}
+
+/// A column that says of each row what another refers to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct By {
+    /// Its heading.
+    pub by: String,
+    /// What it says, and which collection that means.
+    pub kinds: BTreeMap<String, String>,
+}
+
+impl Of {
+    /// The collections that may be referred to.
+    fn collections(&self) -> Vec<&str> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::By(by) => by.kinds.values().map(String::as_str).collect(),
+        }
+    }
 }
 
 /// One text or several.
@@ -200,6 +240,9 @@ impl Mapping {
             }
             for column in &table.columns {
                 column.check(collection).map_err(|what| refuse(&column.to, what))?;
+                for of in column.of.iter().flat_map(Of::collections).filter(|of| *of != "self") {
+                    catalog.collection(of).ok_or_else(|| refuse(of, "no such collection; use one of the catalog's"))?;
+                }
             }
         }
         Ok(())
@@ -212,20 +255,40 @@ impl Column {
         if matches!(field.policy, Policy::Computed | Policy::Server) {
             return Err("the field is computed or the server's; leave the column out");
         }
+        let fits = |to: &[String]| {
+            let known = |of: &str| to.iter().any(|to| to == of || (to == "self" && of == collection.id));
+            self.of.iter().flat_map(Of::collections).all(|of| of == "self" || known(of))
+        };
+        if self.time.is_some() && field.field_type != FieldType::Ts {
+            return Err("only a moment has a time of the day; leave time out");
+        }
+        if self.value.is_some() && !matches!(&field.field_type, FieldType::Children { .. } if self.of.is_some()) {
+            return Err("value is said of listed records; give of = \"…\" and a field of children, or leave value out");
+        }
         match &field.field_type {
             FieldType::Geo if self.from.texts().len() != 2 => Err("a position has two columns: latitude, longitude"),
             FieldType::Geo if self.crs.as_deref().and_then(gridpass_core::codes::Crs::from_code).is_none() => {
                 Err("a position needs crs = \"WGS84\", \"CGCS2000\", \"GCJ02\" or \"BD09\"")
             }
-            FieldType::Ref { to } if to.len() > 1 && self.of.is_none() => {
+            FieldType::Ref { to } | FieldType::Refs { to } if to.len() > 1 && self.of.is_none() => {
                 Err("the reference may be of several collections; say which with of = \"…\"")
             }
-            FieldType::Ts
-            | FieldType::Refs { .. }
-            | FieldType::Media { .. }
-            | FieldType::Answers
-            | FieldType::Facts => Err("such a field cannot be imported; leave the column out"),
-            FieldType::Geo | FieldType::Ref { .. } => Ok(()),
+            FieldType::Ref { to } | FieldType::Refs { to } if !fits(to) => {
+                Err("the field refers to no such collection; compare it with the catalog")
+            }
+            FieldType::Children { kind } if self.of.is_some() => {
+                let code = self.value.as_ref().and_then(Value::as_str).unwrap_or_default();
+                match &kind.form {
+                    ChildForm::Code(table) if table.item(code).is_some() => Ok(()),
+                    ChildForm::Code(_) => Err("listed records need value = \"…\", a code of the field's table"),
+                    _ => Err("only a field whose children are codes takes listed records; leave of out"),
+                }
+            }
+            FieldType::Ts if self.from.texts().len() <= 2 => Ok(()),
+            FieldType::Media { .. } | FieldType::Answers | FieldType::Facts => {
+                Err("such a field cannot be imported; leave the column out")
+            }
+            FieldType::Geo | FieldType::Ref { .. } | FieldType::Refs { .. } => Ok(()),
             _ if self.from.texts().len() != 1 => Err("such a field has one column"),
             _ => Ok(()),
         }

@@ -11,7 +11,8 @@
 //! | [`source`] | rows of workbooks and CSV files, one at a time |
 //! | [`cells`] | cells, headings, rows |
 //! | `merged`, `split` | what merged cells cover; building, unit and room out of one column |
-//! | [`convert`], [`day`] | cells to values, by the type of the field |
+//! | [`convert`], [`day`], [`moment`] | cells to values, by the type of the field |
+//! | [`references`] | cells that name other records, one or many |
 //! | [`spelling`] | one way to write what names a record |
 //! | [`repair`] | what follows from an identity number |
 //! | [`rows`] | one row to one record |
@@ -32,7 +33,9 @@ pub mod errors;
 mod inspect;
 pub mod mapping;
 mod merged;
+pub mod moment;
 pub mod propose;
+pub mod references;
 pub mod repair;
 pub mod report;
 pub mod rows;

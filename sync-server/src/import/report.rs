@@ -134,6 +134,27 @@ pub(super) fn text(code: &str) -> Text {
         "repaired_by_number" => {
             ("空缺,已按证件号码或室号填写", "Was empty and follows from the number of the document or the room")
         }
+        "repaired_moment" => {
+            ("日期时间序号已还原", "The number by which workbooks keep moments was read as its moment")
+        }
+        "repaired_time" => (
+            "只有日期,已按映射中 time 的时刻补上",
+            "Only a day was said; the time of the day is that of the mapping (time)",
+        ),
+        "not_a_moment" => {
+            ("不是日期和时间,请写成 2026-03-05 14:30", "Not a day with its time; write it as 2026-03-05 14:30")
+        }
+        "moment_not_whole" => (
+            "只有日期没有时间,不能补时间;请写成 2026-03-05 14:30,或在映射中用 time = \"09:00\" 说明",
+            "A day without a time, and none is invented; write 2026-03-05 14:30, or say time = \"09:00\" in the mapping",
+        ),
+        "no_such_kind" => (
+            "看不出编号指的是哪一类对象,请改正对象类型或在映射的 kinds 中说明",
+            "The kind of what is referred to is not known; correct it or say in the mapping (kinds) what it means",
+        ),
+        "said_twice" => {
+            ("同一对象在两列中说法不同,请只保留一处", "Two columns say different things of the same; leave one of them")
+        }
         "not_a_date" => ("不是日期,请写成 2024-05-01", "Not a day; write it as 2024-05-01"),
         "not_yes_or_no" => ("请填写“是”或“否”", "Write 是 or 否"),
         "not_in_table" => (

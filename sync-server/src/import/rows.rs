@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridpass_core::Values;
-use gridpass_core::catalog::{Catalog, Collection, Field, FieldType, Finding, Shape, Text};
+use gridpass_core::catalog::{Catalog, Collection, Field, Finding, Shape, Text};
 use gridpass_core::codes::Date;
 use gridpass_core::codes::text::compact;
 use gridpass_core::id::{GridId, RecordId};
 
 use super::cells::{Cell, Row};
 use super::convert::{NOT_WHOLE, entries, text};
-use super::mapping::{Column, Table, said};
+use super::mapping::{Column, Of, Table, said};
 use super::report::{self, Problem};
 use super::seen::Seen;
 use super::source::Source;
 use super::spelling::Keys;
-use super::{ImportError, day, repair};
+use super::{ImportError, day, references, repair};
 use crate::app::App;
 use crate::db::Principal;
 
@@ -30,10 +30,21 @@ pub struct Ready {
     pub grid: Option<GridId>,
     /// What the row says.
     pub values: Values,
-    /// The fields that refer to records, and to which.
-    pub refs: Vec<(String, RecordId)>,
+    /// What refers to other records.
+    pub refs: Vec<Reference>,
     /// Whether a cell was put right on the way.
     pub repaired: bool,
+}
+
+/// A reference to another record.
+#[derive(Debug, Clone)]
+pub struct Reference {
+    /// The key that holds it, or whose name it is.
+    pub key: String,
+    /// The place of its column in the table.
+    pub column: usize,
+    /// The record.
+    pub to: RecordId,
 }
 
 /// Reads the rows of one sheet as records of one collection.
@@ -53,7 +64,16 @@ pub struct Reader<'a> {
 struct Columns<'a> {
     key: Vec<Place>,
     grid: Option<Place>,
-    fields: Vec<(&'a Column, &'a Field, Vec<Place>)>,
+    fields: Vec<Mapped<'a>>,
+}
+
+/// A column with its place in the table, its field, and where its cells and the one that says a kind are.
+struct Mapped<'a> {
+    place: usize,
+    column: &'a Column,
+    field: &'a Field,
+    cells: Vec<Place>,
+    kind: Option<Place>,
 }
 
 /// Where a column's cells are.
@@ -155,14 +175,31 @@ impl<'a> Reader<'a> {
         }
         let (mut refs, mut months) = (Vec::new(), Vec::new());
         let (mut good, mut repaired) = (true, false);
-        for (column, field, places) in &columns.fields {
+        for Mapped { place, column, field, cells: places, kind } in &columns.fields {
             let cells = cells(row, places);
             let heading = column.from.first();
             let mut note = |code: &str, refused| {
                 let shape = cells.first().and_then(|cell| text(cell).ok()).map(|text| Shape::of(&text.into()));
                 tell(&self.teller.problem(row.number, heading, shape, code, refused));
             };
-            let found = match entries((self.collection, field), column, &cells, self.keys) {
+            let kind = kind.as_ref().map_or(&Cell::Empty, |kind| kind.cell(row));
+            if let Some(named) = references::read((self.collection, field), column, (&cells, kind), self.keys) {
+                for (key, value, to) in named.unwrap_or_else(|code| {
+                    note(code, true);
+                    good = false;
+                    Vec::new()
+                }) {
+                    let twice = refs.iter().any(|known: &Reference| known.key == key);
+                    if twice && values.get(&key).is_some_and(|known| *known != value) {
+                        note("said_twice", true);
+                        good = false;
+                    }
+                    refs.push(Reference { key: key.clone(), column: *place, to });
+                    values.insert(key, value);
+                }
+                continue;
+            }
+            let found = match entries(field, column, &cells, self.keys) {
                 Ok(found) => found,
                 Err(NOT_WHOLE) => {
                     let month = cells.first().and_then(|cell| day::read(cell, &text(cell).unwrap_or_default()));
@@ -183,15 +220,11 @@ impl<'a> Reader<'a> {
                 if let Err(error) = self.collection.check_op(&key, &value) {
                     tell(&self.teller.malformed(row.number, &key, error.code, error.shape, &field.label));
                     good = false;
-                } else if let (FieldType::Ref { .. }, Some(Ok(to))) =
-                    (&field.field_type, value.as_str().map(str::parse))
-                {
-                    refs.push((key.clone(), to));
                 }
                 values.insert(key, value);
             }
         }
-        let mapped = |key: &str| columns.fields.iter().any(|(column, ..)| column.to == key);
+        let mapped = |key: &str| columns.fields.iter().any(|mapped| mapped.column.to == key);
         if !good {
             return None;
         }
@@ -219,19 +252,20 @@ impl<'a> Reader<'a> {
             Some(said) => Place::Said(Cell::Text(said.to_owned())),
             None => Place::Column(row.headings.place(heading)),
         };
-        let mapped = self.table.columns.iter().filter(|column| !column.optional).flat_map(|column| column.from.texts());
+        let must = self.table.columns.iter().filter(|column| !column.optional);
+        let mapped = must.flat_map(|column| column.from.texts().iter().chain(by(column)));
         let wanted: BTreeSet<&String> = mapped.chain(self.table.key.texts()).chain(&self.table.grid).collect();
         for heading in wanted.into_iter().filter(|heading| matches!(place(heading), Place::Column(None))) {
             tell(&self.teller.problem(self.table.heading, heading, None, "no_column", false));
         }
-        let field = |column: &'a Column| {
-            let places = column.from.texts().iter().map(place).collect();
-            Some((column, self.collection.field(&column.to)?, places))
+        let field = |(at, column): (usize, &'a Column)| {
+            let (cells, kind) = (column.from.texts().iter().map(place).collect(), by(column).map(place));
+            Some(Mapped { place: at, column, field: self.collection.field(&column.to)?, cells, kind })
         };
         Columns {
             key: self.table.key.texts().iter().map(place).collect(),
             grid: self.table.grid.as_ref().map(place),
-            fields: self.table.columns.iter().filter_map(field).collect(),
+            fields: self.table.columns.iter().enumerate().filter_map(field).collect(),
         }
     }
 
@@ -242,6 +276,14 @@ impl<'a> Reader<'a> {
         let found = self.app.db.grid_by_code(&Principal::SERVER, self.app.now_ms(), &code)?;
         self.grids.insert(code, found);
         Ok(found)
+    }
+}
+
+/// The heading of the column that says what another refers to.
+fn by(column: &Column) -> Option<&String> {
+    match &column.of {
+        Some(Of::By(by)) => Some(&by.by),
+        _ => None,
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::cells::Cell;
 use super::convert::text;
 use super::mapping::Mapping;
+use super::moment::Zone;
 
 /// How a column is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -96,8 +97,9 @@ impl Spelling {
     }
 }
 
-/// How the columns of a mapping are read where they name records.
+/// How the columns of a mapping are read where they name records, and the zone of moments that name none.
 pub struct Keys<'a> {
+    pub(super) zone: Zone,
     space: &'a str,
     nothing: &'a [String],
     spelled: &'a BTreeMap<String, Spelling>,
@@ -116,7 +118,8 @@ impl<'a> Keys<'a> {
             let check = Spelling::of(field).filter(|check| [Spelling::Building, Spelling::Unit].contains(check))?;
             Some((column.from.texts().first()?.as_str(), check))
         });
-        Self { space, nothing: &mapping.nothing, spelled: &mapping.spelled, checks: checked.collect() }
+        let zone = mapping.zone;
+        Self { zone, space, nothing: &mapping.nothing, spelled: &mapping.spelled, checks: checked.collect() }
     }
 
     /// How the mapping says that a column is written.

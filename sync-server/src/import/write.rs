@@ -131,7 +131,7 @@ impl<'a> Writer<'a> {
         let teller = self.teller(part);
         let before = self.underway.as_ref().map(|batch| &batch.grids);
         let unread = |to: &RecordId| before.and_then(|grids| grids.get(to)).or_else(|| self.planned.get(to)).copied();
-        let referred = rows.iter().flat_map(|row| &row.refs).map(|(_, to)| *to);
+        let referred = rows.iter().flat_map(|row| &row.refs).map(|reference| reference.to);
         let referred: Vec<RecordId> = referred.filter(|to| unread(to).is_none()).collect();
         let homes = self.app.db.homes(&Principal::SERVER, now_ms, &referred)?;
         let records: Vec<RecordId> = rows.iter().map(|row| row.record).collect();
@@ -143,9 +143,10 @@ impl<'a> Writer<'a> {
             let grid_of = |to: &RecordId| {
                 batch.grids.get(to).copied().or_else(|| unread(to)).or_else(|| homes.get(to).map(|home| home.grid()))
             };
-            let lost = row.refs.iter().find(|(_, to)| grid_of(to).is_none()).map(|(key, _)| key.as_str());
-            let parent = row.refs.iter().find(|(key, _)| collection.parent.as_ref() == Some(key));
-            let grid = row.grid.or_else(|| grid_of(&parent?.1)?);
+            let lost = row.refs.iter().find(|reference| grid_of(&reference.to).is_none());
+            let lost = lost.map(|reference| reference.column);
+            let parent = row.refs.iter().find(|reference| collection.parent.as_ref() == Some(&reference.key));
+            let grid = row.grid.or_else(|| grid_of(&parent?.to)?);
             match (lost, grid) {
                 (None, Some(grid)) => {
                     let facts = standing.remove(&row.record).unwrap_or_default();
@@ -155,7 +156,10 @@ impl<'a> Writer<'a> {
                     placed.push((row, grid, facts));
                     continue;
                 }
-                (Some(key), _) => tell(&teller.problem(row.row, teller.heading(key), None, "no_such_record", true)),
+                (Some(column), _) => {
+                    let heading = part.table.columns.get(column).map_or("", |column| column.from.first());
+                    tell(&teller.problem(row.row, heading, None, "no_such_record", true));
+                }
                 (None, None) => {
                     let column = part.table.grid.as_deref().unwrap_or("grid");
                     tell(&teller.problem(row.row, column, None, "no_grid", true));

@@ -35,6 +35,8 @@ mod imports_propose;
 #[cfg(test)]
 mod imports_undo;
 #[cfg(test)]
+mod imports_visits;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod messy;

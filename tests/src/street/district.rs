@@ -3,8 +3,7 @@
 //!
 //! Addresses are those with a door behind which a house may be; of 182 thousand, 162 thousand have one. The areas,
 //! buildings and units above them come on top. Stays of foreigners (3,924) and records of care (6,028) are not made: the
-//! catalog has no collections for them. Visits are not made either: a mapping reads no moments and no verified records
-//! from cells, so the load of `gridpass-bench` pushes them as phones do.
+//! catalog has no collections for them. A year of visits comes on top, see `visits`.
 
 use super::Kind;
 use super::people::{Mover, People, adult, family};

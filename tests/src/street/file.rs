@@ -29,7 +29,7 @@ pub struct SheetFile {
 
 enum Rows {
     Csv(Box<csv::Writer<BufWriter<File>>>),
-    Workbook { book: Box<Workbook>, next: u32, days: Format },
+    Workbook { book: Box<Workbook>, next: u32, days: Box<Format>, moments: Box<Format> },
 }
 
 impl SheetFile {
@@ -46,6 +46,7 @@ impl SheetFile {
             let mut book = Workbook::new();
             book.set_properties(&DocProperties::new().set_creation_datetime(&date(day)?));
             let (bold, days) = (Format::new().set_bold(), Format::new().set_num_format("yyyy-mm-dd"));
+            let moments = Format::new().set_num_format("yyyy-mm-dd hh:mm");
             let written = match form {
                 Form::StreamedWorkbook => book.add_worksheet_with_constant_memory()?,
                 _ => book.add_worksheet(),
@@ -54,7 +55,7 @@ impl SheetFile {
             for (column, heading) in (0..).zip(sheet.headings) {
                 written.write_with_format(0, column, *heading, &bold)?;
             }
-            Rows::Workbook { book: Box::new(book), next: 1, days }
+            Rows::Workbook { book: Box::new(book), next: 1, days: Box::new(days), moments: Box::new(moments) }
         };
         Ok(Self { path, rows })
     }
@@ -67,7 +68,7 @@ impl SheetFile {
                     writer.write_record(row.iter().map(text))?;
                 }
             }
-            Rows::Workbook { book, next, days } => {
+            Rows::Workbook { book, next, days, moments } => {
                 let sheet = book.worksheet_from_index(0)?;
                 for cells in rows {
                     for (column, cell) in (0..).zip(cells) {
@@ -76,6 +77,11 @@ impl SheetFile {
                             Cell::Text(text) => sheet.write_string(*next, column, text)?,
                             Cell::Number(number) => sheet.write_number(*next, column, *number)?,
                             Cell::Day(day) => sheet.write_with_format(*next, column, &date(*day)?, days)?,
+                            Cell::Moment(day, minute) => {
+                                let hour = u16::try_from(minute / 60).unwrap_or_default();
+                                let moment = date(*day)?.and_hms(hour, (minute % 60) as u8, 0)?;
+                                sheet.write_with_format(*next, column, &moment, moments)?
+                            }
                         };
                     }
                     *next += 1;

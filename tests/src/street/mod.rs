@@ -8,6 +8,7 @@
 //! | `tree` | units and grids |
 //! | `places` | addresses, lifts and what a building is for |
 //! | `people` | houses, households, people, residences |
+//! | `visits` | a year of visits |
 //! | `district` | how many of everything each grid of a whole district gets, and what is built of it |
 //! | `sheet` | sheets in memory |
 //! | `file` | sheets as workbooks and CSV files |
@@ -19,6 +20,7 @@ mod places;
 mod random;
 mod sheet;
 mod tree;
+mod visits;
 mod words;
 
 #[cfg(test)]
@@ -39,6 +41,7 @@ use district::Quota;
 use file::SheetFile;
 use people::People;
 use places::Places;
+use visits::Visits;
 
 /// How large a street is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +73,25 @@ impl std::str::FromStr for Scale {
             },
             _ => Err(KNOWN),
         }
+    }
+}
+
+/// What is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// How large.
+    pub scale: Scale,
+    /// The same seed gives the same.
+    pub seed: u64,
+    /// After how many days a household is visited again, about; 0 for a street without visits.
+    pub visit_interval_days: u32,
+}
+
+impl Plan {
+    /// A scale and a seed with what is usual: a district has a year of visits, a street has none.
+    pub fn new(scale: Scale, seed: u64) -> Self {
+        let visit_interval_days = if matches!(scale, Scale::District { .. }) { 90 } else { 0 };
+        Self { scale, seed, visit_interval_days }
     }
 }
 
@@ -105,8 +127,8 @@ impl Street {
     }
 
     /// Makes a street, all of it in memory.
-    pub fn new(scale: Scale, seed: u64) -> Self {
-        let mut maker = Maker::new(scale, seed);
+    pub fn new(plan: Plan) -> Self {
+        let mut maker = Maker::new(plan);
         while maker.grid() {}
         Self { tree: maker.tree(), sheets: maker.take() }
     }
@@ -137,15 +159,9 @@ pub struct Progress {
 pub type Written = Vec<(Option<&'static str>, &'static str, usize)>;
 
 /// Makes a street and writes its sheets into a folder, grid by grid: memory holds one grid.
-pub fn write(
-    scale: Scale,
-    seed: u64,
-    folder: &Path,
-    form: Form,
-    tell: &mut dyn FnMut(Progress),
-) -> Result<Written, Error> {
+pub fn write(plan: Plan, folder: &Path, form: Form, tell: &mut dyn FnMut(Progress)) -> Result<Written, Error> {
     std::fs::create_dir_all(folder)?;
-    let mut maker = Maker::new(scale, seed);
+    let mut maker = Maker::new(plan);
     let begin = |sheet: &Sheet| SheetFile::new(folder, sheet, form, Street::day());
     let tree = maker.tree();
     let mut file = begin(&tree)?;
@@ -181,16 +197,21 @@ struct Maker {
     next: usize,
     places: Places,
     people: People,
+    visits: Visits,
 }
 
+/// Tells the numbers of visits apart from those of everything else, which do not change with the visits.
+const VISITS: u64 = 0x7615_17ED;
+
 impl Maker {
-    fn new(scale: Scale, seed: u64) -> Self {
+    fn new(Plan { scale, seed, visit_interval_days }: Plan) -> Self {
+        let visits = Visits::new(visit_interval_days);
         let mut random = Random::new(seed, 0);
         let (grids, quotas) = match scale {
             Scale::District { part } => district::grids(part, &mut random),
             Scale::Small | Scale::Street => (tree::grids(scale, &mut random), Vec::new()),
         };
-        Self { seed, grids, quotas, next: 0, places: Places::default(), people: People::default() }
+        Self { seed, grids, quotas, next: 0, places: Places::default(), people: People::default(), visits }
     }
 
     fn tree(&self) -> Sheet {
@@ -199,15 +220,18 @@ impl Maker {
 
     /// Makes the next grid; false when there is none.
     fn grid(&mut self) -> bool {
-        let Self { seed, grids, quotas, next, places, people } = self;
+        let Self { seed, grids, quotas, next, places, people, visits } = self;
         let Some(grid) = grids.get(*next) else { return false };
         let quota = quotas.get(*next).copied();
         *next += 1;
         let mut random = Random::new(*seed, *next as u64);
+        let organisations = places.organisations();
         match quota {
             Some(quota) => district::fill(grid, quota, places, people, &mut random),
             None => fill(grid, places, people, &mut random),
         }
+        let (homes, organisations) = (people.take_homes(), places.organisations_since(organisations));
+        visits.year(grid, &homes, &organisations, &mut Random::new(*seed ^ VISITS, *next as u64));
         true
     }
 
@@ -215,7 +239,7 @@ impl Maker {
     fn take(&mut self) -> Vec<(&'static str, Sheet)> {
         let [addresses, organisations, lifts] = self.places.take();
         let [houses, persons, households, residences] = self.people.take();
-        vec![
+        let mut sheets = vec![
             ("address", addresses),
             ("organisation", organisations),
             ("house", houses),
@@ -223,7 +247,9 @@ impl Maker {
             ("household", households),
             ("residence", residences),
             ("facility", lifts),
-        ]
+        ];
+        sheets.extend(self.visits.take().map(|visits| ("visit", visits)));
+        sheets
     }
 }
 

@@ -18,8 +18,19 @@ pub struct People {
     persons: Sheet,
     households: Sheet,
     residences: Sheet,
+    /// The houses since they were last taken.
+    homes: Vec<Home>,
     /// How many numbers of a day of birth and a gender are taken.
     numbers: BTreeMap<(Date, bool), u16>,
+}
+
+/// A house with those who live there.
+#[derive(Debug)]
+pub struct Home {
+    pub house: String,
+    /// Empty as long as nobody lives there.
+    pub household: String,
+    pub people: Vec<String>,
 }
 
 /// Somebody who moves in.
@@ -89,6 +100,7 @@ impl Default for People {
                 "居住",
                 &["人员编号", "房屋编号", "户编号", "与户主关系", "居住身份", "主要居住地", "入住日期", "居住事由"],
             ),
+            homes: Vec::new(),
             numbers: BTreeMap::new(),
         }
     }
@@ -103,6 +115,11 @@ impl People {
     /// The rows so far, which are taken out: houses, persons, households, residences.
     pub fn take(&mut self) -> [Sheet; 4] {
         [self.houses.take(), self.persons.take(), self.households.take(), self.residences.take()]
+    }
+
+    /// The houses since the last call, in the order of their doors.
+    pub fn take_homes(&mut self) -> Vec<Home> {
+        std::mem::take(&mut self.homes)
     }
 
     /// Makes the house behind a door and fills it with those who live there, if any.
@@ -179,13 +196,14 @@ impl People {
             door.property.clone().into(),
             hazard.into(),
         ]);
+        self.homes.push(Home { house: number.clone(), household: String::new(), people: Vec::new() });
         number
     }
 
     fn household(&mut self, grid: &Grid, house: &str, kind: &'static str, movers: Vec<Mover>, random: &mut Random) {
         let number = format!("HU{:06}", self.households.made() + 1);
         let kind = if movers.len() == 1 { "单人户" } else { kind };
-        let mut head: Option<Resident> = None;
+        let (mut head, mut people): (Option<Resident>, Vec<String>) = (None, Vec::with_capacity(movers.len()));
         let since = Street::day().plus_days(-random.between(30, 6_000));
         for mover in &movers {
             let resident = self.person(grid, mover, head.as_ref(), random);
@@ -205,7 +223,11 @@ impl People {
                 if random.percent(5) { "不详".into() } else { since.map_or(Cell::Empty, Cell::Day) },
                 reason.into(),
             ]);
+            people.push(resident.number.clone());
             head.get_or_insert(resident);
+        }
+        if let Some(home) = self.homes.last_mut() {
+            (home.household, home.people) = (number.clone(), people);
         }
         let head = head.map(|head| (head.number, head.phone)).unwrap_or_default();
         self.households.rows.push(vec![

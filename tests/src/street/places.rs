@@ -127,6 +127,16 @@ impl Places {
         self.addresses.made() + self.organisations.made() + self.lifts.made()
     }
 
+    /// How many organisations there are.
+    pub fn organisations(&self) -> usize {
+        self.organisations.made()
+    }
+
+    /// The numbers of the organisations behind so many.
+    pub fn organisations_since(&self, before: usize) -> Vec<String> {
+        (before..self.organisations.made()).map(organisation_number).collect()
+    }
+
     /// The rows so far, which are taken out: addresses, organisations, lifts.
     pub fn take(&mut self) -> [Sheet; 3] {
         [self.addresses.take(), self.organisations.take(), self.lifts.take()]
@@ -318,7 +328,7 @@ impl Places {
         (name, kind, trade, hazard): (&str, &str, &str, &str),
         random: &mut Random,
     ) -> String {
-        let number = format!("DW{:05}", self.organisations.made() + 1);
+        let number = organisation_number(self.organisations.made());
         let lead = words::name(random);
         // 370299 is no division, so no such code was ever given out.
         let code = format!("{}370299MA{:07}", if kind == "物业公司" { "91" } else { "92" }, self.organisations.made());
@@ -366,4 +376,9 @@ impl Places {
             random.weighted(&[(30, "在用"), (1, "停用"), (1, "故障")]).into(),
         ]);
     }
+}
+
+/// The number of the organisation behind so many.
+fn organisation_number(before: usize) -> String {
+    format!("DW{:05}", before + 1)
 }

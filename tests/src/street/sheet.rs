@@ -13,6 +13,8 @@ pub enum Cell {
     Number(f64),
     /// A day, in workbooks one of the workbook's own.
     Day(Date),
+    /// A day and the minutes since its midnight, in workbooks one of the workbook's own moments.
+    Moment(Date, u32),
 }
 
 impl From<&str> for Cell {
@@ -90,5 +92,6 @@ pub(super) fn text(cell: &Cell) -> String {
         Cell::Text(text) => text.clone(),
         Cell::Number(number) => number.to_string(),
         Cell::Day(day) => day.to_string(),
+        Cell::Moment(day, minute) => format!("{day} {:02}:{:02}", minute / 60, minute % 60),
     }
 }

@@ -14,10 +14,10 @@ use gridpass_server::import::{Mapping, Options, Summary, run};
 use super::*;
 
 /// The beginning of the hash of a scale's files, in the order of the mapping.
-fn bytes(scale: Scale, seed: u64, form: Form) -> String {
+fn bytes(plan: Plan, form: Form) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut hasher = blake3::Hasher::new();
-    for (collection, sheet, _) in write(scale, seed, folder.path(), form, &mut |_| {}).unwrap() {
+    for (collection, sheet, _) in write(plan, folder.path(), form, &mut |_| {}).unwrap() {
         let file = folder.path().join(sheet).with_extension(if form == Form::Csv { "csv" } else { "xlsx" });
         let bytes = std::fs::read(file).unwrap();
         if collection.is_some() {
@@ -27,14 +27,20 @@ fn bytes(scale: Scale, seed: u64, form: Form) -> String {
     hasher.finalize().to_hex().chars().take(16).collect()
 }
 
+/// A small street with a year of visits, few of them.
+fn visited(seed: u64) -> Plan {
+    Plan { visit_interval_days: 90, ..Plan::new(Scale::Small, seed) }
+}
+
 #[test]
 fn a_seed_gives_the_same_bytes_and_another_seed_others() {
     for form in [Form::Csv, Form::Workbook, Form::StreamedWorkbook] {
-        let street = bytes(Scale::Small, 7, form);
-        assert_eq!(street, bytes(Scale::Small, 7, form));
-        assert_ne!(street, bytes(Scale::Small, 8, form));
+        let of = |seed| bytes(visited(seed), form);
+        assert_eq!(of(7), of(7));
+        assert_ne!(of(7), of(8));
     }
-    assert_eq!(Street::new(Scale::Street, 7), Street::new(Scale::Street, 7));
+    let street = || Street::new(Plan::new(Scale::Street, 7));
+    assert_eq!(street(), street());
 }
 
 /// The bytes of one seed, so that a change of the generator or of a library is seen: measurements name a seed.
@@ -42,12 +48,16 @@ fn a_seed_gives_the_same_bytes_and_another_seed_others() {
 fn the_first_seed_is_what_it_was() {
     const SMALL_PART: Scale = Scale::District { part: 100 };
     let found = [
-        bytes(Scale::Small, 1, Form::Csv),
-        bytes(Scale::Street, 1, Form::Csv),
-        bytes(SMALL_PART, 1, Form::Csv),
-        bytes(SMALL_PART, 1, Form::StreamedWorkbook),
+        bytes(Plan::new(Scale::Small, 1), Form::Csv),
+        bytes(Plan::new(Scale::Street, 1), Form::Csv),
+        bytes(Plan { visit_interval_days: 0, ..Plan::new(SMALL_PART, 1) }, Form::Csv),
+        bytes(Plan::new(SMALL_PART, 1), Form::Csv),
+        bytes(Plan::new(SMALL_PART, 1), Form::StreamedWorkbook),
     ];
-    assert_eq!(found, ["56d490cadf6bb9a7", "9bf45938f3bd2b44", "de4db399997f24dd", "270a63a161ef961e"]);
+    assert_eq!(
+        found,
+        ["56d490cadf6bb9a7", "9bf45938f3bd2b44", "de4db399997f24dd", "7a8bc72dfcd87182", "faca15bbe1b09f6e"]
+    );
 }
 
 /// How many rows of a street have one of the values under a heading.
@@ -59,7 +69,7 @@ fn count(street: &Street, collection: &str, heading: &str, values: &[&str]) -> u
 #[test]
 fn a_part_of_the_district_has_that_part_of_every_figure() {
     let part = 4;
-    let street = Street::new(Scale::District { part: 4 }, 1);
+    let street = Street::new(Plan::new(Scale::District { part: 4 }, 1));
     let rows = |collection: &str| street.sheet(collection).unwrap().rows.len() as u64;
     let grids = street.tree.column("级别").filter(|level| level == "网格").count() as u64;
     assert_eq!((grids, rows("house"), rows("person")), (GRIDS / part, HOUSES / part, PEOPLE / part));
@@ -83,7 +93,7 @@ fn a_part_of_the_district_has_that_part_of_every_figure() {
 
 #[test]
 fn the_district_is_skewed_as_a_district_is() {
-    let street = Street::new(Scale::District { part: 4 }, 1);
+    let street = Street::new(Plan::new(Scale::District { part: 4 }, 1));
     let mut grids = std::collections::BTreeMap::<String, u64>::new();
     street.sheet("person").unwrap().column("网格编码").for_each(|grid| *grids.entry(grid).or_default() += 1);
     let (least, most) = (grids.values().min().unwrap(), grids.values().max().unwrap());
@@ -119,7 +129,7 @@ fn the_district_has_its_five_streets_and_their_communities() {
 
 #[test]
 fn a_street_has_its_size_and_its_skew() {
-    let street = Street::new(Scale::Street, 1);
+    let street = Street::new(Plan::new(Scale::Street, 1));
     assert!((29_500..30_500).contains(&street.records()), "{}", street.records());
     assert_eq!(street.tree.column("级别").filter(|level| level == "网格").count(), 30);
     let houses = street.sheet("house").unwrap().rows.len();
@@ -134,7 +144,7 @@ fn a_street_has_its_size_and_its_skew() {
 
 #[test]
 fn every_identity_number_is_valid_and_given_to_nobody() {
-    let street = Street::new(Scale::Street, 1);
+    let street = Street::new(Plan::new(Scale::Street, 1));
     let persons = street.sheet("person").unwrap();
     let numbers: Vec<String> = persons.column("证件号码").filter(|number| !number.is_empty()).collect();
     for number in &numbers {
@@ -148,7 +158,7 @@ fn every_identity_number_is_valid_and_given_to_nobody() {
 /// A server with the street's grids, and what an import of its files says.
 fn imported(street: &Street, form: Form, times: usize) -> Vec<Summary> {
     let folder = tempfile::tempdir().unwrap();
-    write(Scale::Small, 1, folder.path(), form, &mut |_| {}).unwrap();
+    write(visited(1), folder.path(), form, &mut |_| {}).unwrap();
     let extension = if form == Form::Csv { "csv" } else { "xlsx" };
     let file = |name: &str| folder.path().join(name).with_extension(extension);
     let noon = Street::day().days() * 86_400_000 + 4 * 3_600_000;
@@ -171,8 +181,9 @@ fn imported(street: &Street, form: Form, times: usize) -> Vec<Summary> {
 
 #[test]
 fn the_shipped_mapping_takes_in_every_row_once() {
-    let street = Street::new(Scale::Small, 1);
-    assert!((250..350).contains(&street.records()), "{}", street.records());
+    let records = Street::new(Plan::new(Scale::Small, 1)).records();
+    assert!((250..350).contains(&records), "{records}");
+    let street = Street::new(visited(1));
     for form in [Form::Csv, Form::Workbook, Form::StreamedWorkbook] {
         let [first, again] = imported(&street, form, 2).try_into().unwrap();
         for (collection, sheet) in &street.sheets {
@@ -184,4 +195,64 @@ fn the_shipped_mapping_takes_in_every_row_once() {
             assert_eq!((counts.created, counts.changed, counts.unchanged), (0, 0, rows), "{collection} again");
         }
     }
+}
+
+/// The rows of a sheet by their headings.
+fn cells(sheet: &Sheet) -> impl Iterator<Item = std::collections::BTreeMap<&'static str, String>> {
+    sheet.rows.iter().map(|row| sheet.headings.iter().copied().zip(row.iter().map(sheet::text)).collect())
+}
+
+#[test]
+fn a_year_of_visits_goes_to_every_door_in_working_hours() {
+    let street = Street::new(Plan::new(Scale::District { part: 16 }, 1));
+    let visits = street.sheet("visit").unwrap();
+    let households: BTreeSet<String> = street.sheet("household").unwrap().column("户编号").collect();
+    let share =
+        |heading: &str, value: &str| count(&street, "visit", heading, &[value]) * 100 / visits.rows.len() as u64;
+    let of_a_household = visits.rows.len() * 10 / households.len();
+    assert!((38..=48).contains(&of_a_household), "{of_a_household} visits of ten households");
+    let visited: BTreeSet<String> = visits.column("对象编号").filter(|number| number.starts_with("HU")).collect();
+    assert!(visited.len() * 100 > households.len() * 98 && visited.is_subset(&households));
+    let shares = ["见到", "无人", "空置", "拒访"].map(|outcome| share("结果", outcome));
+    assert!((68..85).contains(&shares[0]) && (8..20).contains(&shares[1]), "{shares:?}");
+    assert!((1..12).contains(&shares[2]) && (1..5).contains(&shares[3]), "{shares:?}");
+    assert!((85..98).contains(&share("方式", "入户")), "{}", share("方式", "入户"));
+
+    let (mut last, mut weekend, mut busy) = (0, 0, std::collections::BTreeMap::new());
+    let begin = Street::day().plus_days(-365).unwrap().to_string();
+    for visit in cells(visits) {
+        let (started, ended) = (visit["开始时间"].clone(), visit["结束时间"].clone());
+        assert!(started > begin && ended < Street::day().to_string() && started < ended, "{visit:?}");
+        let (day, time) = started.split_once(' ').unwrap();
+        assert!(("08:30".."22:30").contains(&time), "{started}");
+        weekend += u64::from(matches!((day.parse::<Date>().unwrap().days() + 3) % 7, 5 | 6));
+        assert_eq!(visit["再访时间"].is_empty(), visit["结果"] != "无人", "{visit:?}");
+        let checked = ["一致人员", "有变化人员", "查无人员", "无法核实人员", "一致单位", "有变化房屋"];
+        assert!(visit["结果"] != "见到" || checked.iter().any(|heading| !visit[heading].is_empty()), "{visit:?}");
+        // Nobody is at two doors at once.
+        let before = busy.insert(visit["走访人"].clone(), ended);
+        assert!(before.is_none_or(|before| before < started), "{visit:?}");
+        let number: usize = visit["走访编号"].trim_start_matches("ZF").parse().unwrap();
+        assert_eq!(number, last + 1);
+        last = number;
+    }
+    assert!(weekend * 100 < 15 * visits.rows.len() as u64 && weekend > 0, "{weekend} at weekends");
+}
+
+#[test]
+fn who_was_not_there_is_tried_again_within_days() {
+    let street = Street::new(Plan::new(Scale::District { part: 50 }, 1));
+    let mut waiting = std::collections::BTreeMap::<String, i64>::new();
+    let (mut again, mut absent) = (0, 0);
+    for visit in cells(street.sheet("visit").unwrap()) {
+        let day = visit["开始时间"].split(' ').next().unwrap().parse::<Date>().unwrap().days();
+        if let Some(before) = waiting.remove(&visit["对象编号"]) {
+            again += u64::from(day - before <= 14);
+        }
+        if visit["结果"] == "无人" && visit["再访时间"] != "不详" {
+            absent += 1;
+            waiting.insert(visit["对象编号"].clone(), day);
+        }
+    }
+    assert!(absent > 100 && again * 100 > absent * 93, "{again} of {absent}");
 }

@@ -65,12 +65,9 @@ pub struct Projected<'a> {
     pub known: Option<i64>,
     /// What is shown, when changes are pending; without them the settled record says it.
     pub shown: Option<&'a ShownValues>,
-    /// The records its keys name.
-    pub links: &'a [(String, RecordId)],
 }
 
-/// Stores the rows of a record over what was there; says the number of its row. What it was found by goes: see
-/// [`put_search`].
+/// Stores the row of a record over what was there; says its number. See [`put_links`] and [`put_search`] for the rest.
 pub fn put(db: &Connection, projected: &Projected<'_>) -> Result<i64> {
     let row = projected.row;
     let record = row.record.as_bytes().as_slice();
@@ -97,16 +94,20 @@ pub fn put(db: &Connection, projected: &Projected<'_>) -> Result<i64> {
         row.review,
         projected.shown.map(wire::encode),
     ])?;
-    let view = known.unwrap_or_else(|| db.last_insert_rowid());
-    if known.is_some() {
+    Ok(known.unwrap_or_else(|| db.last_insert_rowid()))
+}
+
+/// Stores the records that the keys of a record name, over those it named before, if it had a row.
+pub fn put_links(db: &Connection, record: RecordId, had: bool, links: &[(String, RecordId)]) -> Result<()> {
+    let record = record.as_bytes().as_slice();
+    if had {
         db.prepare_cached("DELETE FROM link WHERE source = ?1")?.execute([record])?;
-        remove_search(db, view)?;
     }
     let mut link = db.prepare_cached("INSERT OR IGNORE INTO link (source, key, target) VALUES (?1, ?2, ?3)")?;
-    for (key, target) in projected.links {
+    for (key, target) in links {
         link.execute((record, key, target.as_bytes().as_slice()))?;
     }
-    Ok(view)
+    Ok(())
 }
 
 /// Stores what the record of a row without a search text is found by: words cut beforehand, with spaces between.

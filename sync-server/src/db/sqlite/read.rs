@@ -202,11 +202,15 @@ fn is_in(connection: &Connection, number: u32, record: RecordId) -> Result<bool,
         .map_err(backend(STEP))
 }
 
-/// Whether a record has entered a bucket after a row of its log.
+/// Whether a record has entered a bucket after a row of its log. Left to itself SQLite would walk through all rows after
+/// that one, for every record of a page.
 fn has_entered(connection: &Connection, number: u32, record: RecordId, from: u64) -> Result<bool, DbError> {
     const STEP: &str = "looking for an entry";
     connection
-        .prepare_cached("SELECT 1 FROM log WHERE bucket = ?1 AND record = ?2 AND log_seq > ?3 AND kind = 2")
+        .prepare_cached(
+            "SELECT 1 FROM log INDEXED BY log_record
+             WHERE bucket = ?1 AND record = ?2 AND log_seq > ?3 AND kind = 2",
+        )
         .and_then(|mut statement| statement.exists(params![number, record.0, from.cast_signed()]))
         .map_err(backend(STEP))
 }
@@ -220,7 +224,8 @@ fn touched(connection: &Connection, record: RecordId, since: Option<(u32, u64)>)
             connection,
             "reading new changes",
             "SELECT c.hash, c.bytes, w.actor, c.role, y.user, y.device, c.corrected_time, c.intent, c.intent_kind
-             FROM log l JOIN change c ON c.record = l.record AND c.generation = l.generation
+             FROM log l INDEXED BY log_record
+             JOIN change c ON c.record = l.record AND c.generation = l.generation
              AND c.writer = l.writer AND c.actor_seq = l.actor_seq
              JOIN writer w ON w.number = c.writer LEFT JOIN who y ON y.number = c.who
              WHERE l.bucket = ?1 AND l.record = ?2 AND l.log_seq > ?3 ORDER BY l.log_seq",

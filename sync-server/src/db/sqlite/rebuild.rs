@@ -103,7 +103,7 @@ impl StoredRecord {
             let logged: Vec<Option<ChangeHash>> = rows(
                 connection,
                 STEP,
-                "SELECT l.change_hash FROM record r JOIN log l ON l.bucket = r.home AND l.record = r.id
+                "SELECT l.change_hash FROM record r JOIN log l INDEXED BY log_record ON l.bucket = r.home AND l.record = r.id
                  WHERE r.id = ?1 ORDER BY l.log_seq DESC LIMIT 1",
                 [self.id.0],
                 |row| named_or_null(row, "change_hash"),

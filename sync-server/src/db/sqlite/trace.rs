@@ -17,7 +17,7 @@ pub(super) fn trace(connection: &Connection, record: RecordId) -> Result<Vec<ser
         "tracing the log",
         "SELECT b.name, l.log_seq, l.kind, coalesce(l.change_hash, c.hash) AS change_hash FROM record_bucket rb
          JOIN bucket b ON b.number = rb.bucket
-         JOIN log l ON l.bucket = rb.bucket AND l.record = rb.record
+         JOIN log l INDEXED BY log_record ON l.bucket = rb.bucket AND l.record = rb.record
          LEFT JOIN change c ON c.record = l.record AND c.generation = l.generation AND c.writer = l.writer
          AND c.actor_seq = l.actor_seq
          WHERE rb.record = ?1 ORDER BY b.name, l.log_seq",

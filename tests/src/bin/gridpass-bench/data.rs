@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use gridpass_server::import::Mapping;
-use gridpass_tests::street::{Cell, Scale, Street};
+use gridpass_tests::street::{Cell, Plan, Scale, Street};
 use gridpass_tests::world::Error;
 use serde_json::{Map, Value as Json, json};
 
@@ -55,7 +55,7 @@ impl Roster {
     pub fn new(count: usize, seed: u64) -> Result<Self, Error> {
         let mut records: Vec<Card> = Vec::with_capacity(count);
         for street in 0.. {
-            let people = Street::new(Scale::Street, seed.wrapping_add(street));
+            let people = Street::new(Plan::new(Scale::Street, seed.wrapping_add(street)));
             let sheet = people.sheet("person").ok_or("the street has no people")?;
             let before = records.len();
             for row in &sheet.rows {

@@ -84,6 +84,9 @@ enum Child {
     Load { file: PathBuf, phones: usize, items: usize, pushes: usize },
     /// A whole district: imports it, and has its phones sync a day's work with a server process. `make load` runs it.
     District(district::Options),
+    /// The import of a district; prints how it went.
+    #[command(hide = true)]
+    DistrictImport { server: PathBuf, sheets: PathBuf, names: Vec<String> },
 }
 
 /// The smaller grid, for what must not grow with the number of records.
@@ -96,6 +99,7 @@ async fn main() -> ExitCode {
         Some(Child::Phone { code, folder, word }) => memory::child(code, folder, word).await,
         Some(Child::Load { file, phones, items, pushes }) => load::child(file, *phones, *items, *pushes).await,
         Some(Child::District(district)) => district::run(district, options.seed, &options.folder).await,
+        Some(Child::DistrictImport { server, sheets, names }) => district::import(server, sheets, names),
         None => run(&options).await,
     };
     match done {

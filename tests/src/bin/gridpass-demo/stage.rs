@@ -7,7 +7,7 @@ use gridpass_core::id::unhex;
 use gridpass_core::wire::EnrolCode;
 use gridpass_tests::chaos::Chaos;
 use gridpass_tests::programs::{Programs, answer, free_port, printed};
-use gridpass_tests::street::{self, Form, Scale};
+use gridpass_tests::street::{self, Form, Plan, Scale};
 use gridpass_tests::world::{Error, copy_folder};
 use serde_json::Value as Json;
 
@@ -73,7 +73,7 @@ impl Stage {
     /// Writes the workbooks of a small street and makes its grids; how many records the workbooks hold.
     pub fn workbooks(&self) -> Result<u64, Error> {
         let folder = self.folder.join("workbooks");
-        let written = street::write(Scale::Small, SEED, &folder, Form::Workbook, &mut |_| {})?;
+        let written = street::write(Plan::new(Scale::Small, SEED), &folder, Form::Workbook, &mut |_| {})?;
         self.server(&["grid", "import", &folder.join("网格.xlsx").display().to_string()])?;
         Ok(written.iter().filter(|(collection, ..)| collection.is_some()).map(|(_, _, rows)| *rows as u64).sum())
     }

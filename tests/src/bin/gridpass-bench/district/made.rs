@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use gridpass_core::bucket::Bucket;
@@ -15,7 +16,7 @@ use gridpass_server::db::{AssignmentRow, Principal};
 use gridpass_server::import::tree::tree;
 use gridpass_server::import::{self, Mapping, Options};
 use gridpass_server::keys::random;
-use gridpass_tests::street::{self, Form, Scale};
+use gridpass_tests::street::{self, Form, Plan, Scale};
 use gridpass_tests::world::Error;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,7 @@ pub struct Made {
 /// How its import went, kept beside what it made.
 #[derive(Serialize, Deserialize)]
 pub struct Imported {
+    pub created: u64,
     pub seconds: f64,
     pub cpu_s: f64,
     pub peak_mib: f64,
@@ -54,7 +56,7 @@ pub fn district(scale: Scale, seed: u64, folder: &Path, server: &Path) -> Result
     let Scale::District { part } = scale else { return Err("no district".into()) };
     let sheets = folder.join("sheets");
     let begun = Instant::now();
-    let written = street::write(scale, seed, &sheets, Form::Csv, &mut |_| {})?;
+    let written = street::write(Plan::new(scale, seed), &sheets, Form::Csv, &mut |_| {})?;
     let rows = |collection: &str| {
         written.iter().find(|(known, ..)| *known == Some(collection)).map_or(0, |(_, _, rows)| *rows as u64)
     };
@@ -80,24 +82,40 @@ pub fn district(scale: Scale, seed: u64, folder: &Path, server: &Path) -> Result
     let limits = "enrols_per_minute = 0\nsign_ins_per_minute = 0\ntokens_per_minute = 0\npushes_per_minute = 0\n\
                   pulls_per_minute = 0\n";
     std::fs::write(server.join(gridpass_server::config::FILE), limits)?;
+    // In a process of its own: this one has had phones, and a peak of memory never goes down.
+    let mut child = Command::new(std::env::current_exe()?);
+    child.arg("district-import").args([server, &sheets]);
+    let files = written.iter().filter(|(known, ..)| known.is_some()).map(|(_, name, _)| name);
+    let output = child.args(files).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err("the import failed".into());
+    }
+    let imported: Imported = serde_json::from_slice(&output.stdout)?;
+    if imported.created != records as u64 {
+        return Err(format!("{} of {records} rows were imported", imported.created).into());
+    }
+    std::fs::write(marker, serde_json::to_vec(&imported)?)?;
+    Ok((made, imported))
+}
+
+/// Imports sheets into a server and prints how it went: what the child process does.
+#[expect(clippy::print_stdout, reason = "a child answers on its streams")]
+pub fn import(server: &Path, sheets: &Path, names: &[String]) -> Result<(), Error> {
     let app = App::open(server, Clock::system)?;
     let file = |name: &str| sheets.join(name).with_extension("csv");
     tree(&app, &file("网格"))?;
     let mapping: Mapping = toml::from_str(MAPPING)?;
-    let files: Vec<_> = written.iter().filter_map(|(known, name, _)| known.map(|_| file(name))).collect();
+    let files: Vec<_> = names.iter().map(|name| file(name)).collect();
     let (begun, cpu) = (Instant::now(), cpu_s(OWN)?);
     let summary = import::run(&app, &mapping, &Options::default(), &files, &mut |_| {})?;
     let imported = Imported {
+        created: summary.collections.values().map(|counts| counts.created).sum(),
         seconds: begun.elapsed().as_secs_f64(),
         cpu_s: cpu_s(OWN)? - cpu,
         peak_mib: peak_kb(OWN)? as f64 / 1024.0,
     };
-    let created: u64 = summary.collections.values().map(|counts| counts.created).sum();
-    if created != records as u64 {
-        return Err(format!("{created} of {records} rows were imported").into());
-    }
-    std::fs::write(marker, serde_json::to_vec(&imported)?)?;
-    Ok((made, imported))
+    println!("{}", serde_json::to_string(&imported)?);
+    Ok(())
 }
 
 /// The grids with their people.

@@ -49,6 +49,11 @@ pub struct Options {
 
 const MIB: f64 = 1_048_576.0;
 
+/// Imports sheets into a server, as a process of its own.
+pub fn import(server: &Path, sheets: &Path, names: &[String]) -> Result<(), Error> {
+    made::import(server, sheets, names)
+}
+
 /// Measures every scale, prints the table and writes it down.
 pub async fn run(options: &Options, seed: u64, results: &Path) -> Result<(), Error> {
     let mut scales = Scales::default();
