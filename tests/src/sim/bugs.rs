@@ -10,6 +10,7 @@ use gridpass_core::wire::{self, ItemVerdict, PullAnswer, PushAnswer, PushRequest
 use gridpass_phone::transport::{Request, Response};
 use minicbor::Decode;
 
+use super::calls;
 use super::disk::Lie;
 use super::host::Platform;
 use super::server::Server;
@@ -137,6 +138,11 @@ impl Planted {
         connection
             .execute_batch(&format!("PRAGMA key = \"x'{}'\"; CREATE TRIGGER planted {trigger};", hex(&key.key)))?;
         Ok(())
+    }
+
+    /// Whether this system can have it: disks lie where their calls are seen.
+    pub fn is_possible(self) -> bool {
+        calls::ARE_SEEN || (self.lie_of_phone() == Lie::None && self.lie_of_server() == Lie::None)
     }
 
     /// How the disk of a phone lies.

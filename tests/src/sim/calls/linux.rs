@@ -1,104 +1,21 @@
-//! The file calls of this process. SQLite and the standard library make, write, flush, rename and remove files through
-//! functions of the C library; in a program with this module they come by here, because a program's own function of that
-//! name goes before the library's. A call on a file of a watched folder is told to its [`Disk`]; every other goes on to
-//! the system as it came.
-//!
-//! Not seen are bytes that the system itself copies from file to file (`std::fs::copy`), second names of a file
-//! (`hard_link`), and what is written into mapped memory: of these SQLite maps only the file that connections share,
-//! which does not outlive a machine.
+//! Functions of the C library that stand before its own.
 #![expect(unsafe_code, reason = "functions of the C library are defined here, and the system is called without it")]
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::ffi::{CStr, OsStr};
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use libc::{AT_FDCWD, ENOSPC, O_APPEND, O_CREAT, O_TRUNC, SEEK_CUR, SEEK_END};
 use libc::{SYS_close, SYS_fdatasync, SYS_fsync, SYS_ftruncate, SYS_lseek, SYS_mkdirat, SYS_openat};
 use libc::{SYS_pwrite64, SYS_renameat2, SYS_unlinkat, SYS_write};
 use libc::{c_char, c_int, c_long, c_uint, c_void, mode_t, off64_t, size_t, ssize_t};
 
-use super::disk::Disk;
-use super::moments;
-
-/// What an open file is.
-#[derive(Clone)]
-enum What {
-    /// A file by its inode, opened once more to read what is there before it is changed; whether all is written to its end.
-    File { inode: u64, bytes: Arc<File>, appends: bool },
-    /// A folder.
-    Folder(PathBuf),
-}
-
-/// The folders that are watched, and what is open of them.
-#[derive(Default)]
-struct Watched {
-    folders: BTreeMap<PathBuf, Arc<Disk>>,
-    open: BTreeMap<c_int, (Arc<Disk>, What)>,
-}
-
-static WATCHED: LazyLock<Mutex<Watched>> = LazyLock::new(Mutex::default);
-/// How many folders are watched: a program that watches none pays one look.
-static FOLDERS: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    /// Whether this thread does something that no disk is told of.
-    static ASIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// From now on a disk is told of every call in the folder.
-pub(super) fn watch(folder: &Path) -> Arc<Disk> {
-    let disk = Arc::new(Disk::new(folder));
-    let mut watched = watched();
-    watched.folders.insert(folder.to_owned(), disk.clone());
-    FOLDERS.store(watched.folders.len(), Ordering::Relaxed);
-    disk
-}
-
-/// Nobody is told of it any more.
-pub(super) fn leave(folder: &Path) {
-    let mut watched = watched();
-    watched.folders.remove(folder);
-    let gone: Vec<_> = watched.open.extract_if(.., |_, (disk, _)| disk.folder() == folder).collect();
-    FOLDERS.store(watched.folders.len(), Ordering::Relaxed);
-    drop(watched);
-    drop(gone); // only now: what it holds is closed, which looks here
-}
-
-/// The disk of a watched folder.
-pub(super) fn disk_of(folder: &Path) -> Option<Arc<Disk>> {
-    watched().folders.get(folder).cloned()
-}
-
-/// Does what no disk is told of: the simulation's own work on files.
-pub(super) fn aside<T>(run: impl FnOnce() -> T) -> T {
-    let was = ASIDE.replace(true);
-    let done = run();
-    ASIDE.set(was);
-    done
-}
-
-fn watched() -> MutexGuard<'static, Watched> {
-    WATCHED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn is_told() -> bool {
-    FOLDERS.load(Ordering::Relaxed) > 0 && !ASIDE.get()
-}
-
-/// The disk that an open file lies on; what comes now is one moment of it.
-fn held(fd: c_int) -> Option<(Arc<Disk>, What)> {
-    let held = if is_told() { watched().open.get(&fd).cloned() } else { None };
-    if let Some((disk, _)) = &held {
-        moments::pass_call(disk.folder());
-    }
-    held
-}
+use super::super::disk::Disk;
+use super::super::moments;
+use super::{What, aside, closed, disk_under, held, is_told, opened};
 
 /// The disk that a path lies on, and the path.
 fn named(path: *const c_char) -> Option<(Arc<Disk>, PathBuf)> {
@@ -107,9 +24,7 @@ fn named(path: *const c_char) -> Option<(Arc<Disk>, PathBuf)> {
     }
     // SAFETY: whoever calls such a function of the C library hands it a text that ends with a zero.
     let path = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes()));
-    let watched = watched();
-    let disk = path.ancestors().find_map(|folder| watched.folders.get(folder))?;
-    Some((disk.clone(), path.to_owned()))
+    Some((disk_under(path)?, path.to_owned()))
 }
 
 /// Hands a call on; why it fails is in `errno`.
@@ -159,8 +74,7 @@ extern "C" fn open(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
             What::File { inode: found.ino(), bytes: Arc::new(bytes), appends: flags & O_APPEND != 0 }
         }
     };
-    let stale = watched().open.insert(fd, (disk, what));
-    drop(stale);
+    opened(fd, disk, what);
     fd
 }
 
@@ -171,10 +85,7 @@ extern "C" fn open64(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
 
 #[unsafe(no_mangle)]
 extern "C" fn close(fd: c_int) -> c_int {
-    if FOLDERS.load(Ordering::Relaxed) > 0 {
-        let gone = watched().open.remove(&fd);
-        drop(gone); // only now: it closes a file too
-    }
+    closed(fd);
     small(system(SYS_close, [fd.into(), 0, 0, 0, 0]))
 }
 
