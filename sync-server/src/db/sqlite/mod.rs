@@ -106,9 +106,6 @@ impl Sqlite {
             files::forget_uploads(&connection)?; // their pieces belong to another day
         }
         let epoch = meta::<i64>(&connection, "epoch")?.map_or(fresh_epoch, i64::cast_unsigned);
-        if put_back {
-            writer::keep_marker(&marker, epoch, writer::sum_of_heads(&connection)?);
-        }
         let writer = Writer::start(connection, marker, epoch)?;
         let opened = if put_back { Opened::Older } else { Opened::AsLeft };
         Ok((Self { epoch, writer, readers: Readers::new(path) }, opened))

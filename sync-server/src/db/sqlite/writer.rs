@@ -268,27 +268,25 @@ pub(super) fn sum_of_heads(connection: &Connection) -> Result<i64, DbError> {
     statement.query_row([], |row| row.get(0)).map_err(backend("summing heads"))
 }
 
-/// The marker of a commit is not flushed: it only has to be there when somebody puts an older database file in place.
+/// The marker is flushed with each commit: what was written before the power went has to be told from an older file
+/// that somebody puts in place next, and the marker of an earlier epoch would make the server's own file an older copy.
 fn write_marker(marker: &Path, epoch: u64, heads: i64) {
     if let Err(error) = put_marker(marker, epoch, heads) {
         tracing::warn!(error = %error, "the marker of heads cannot be written");
     }
 }
 
-/// That of a new epoch is: after a loss of power the one of the epoch before would have the server take its own database
-/// for an older copy.
-pub(super) fn keep_marker(marker: &Path, epoch: u64, heads: i64) {
-    if let Err(error) = put_marker(marker, epoch, heads).and_then(|file| file.sync_all()) {
-        tracing::warn!(error = %error, "the marker of a new epoch cannot be kept");
-    }
-}
-
 /// It always has the same length and is written over in place, so that neither a full disk nor a kill leaves an empty one.
-fn put_marker(marker: &Path, epoch: u64, heads: i64) -> std::io::Result<fs::File> {
+fn put_marker(marker: &Path, epoch: u64, heads: i64) -> std::io::Result<()> {
     let text = format!("{epoch:016x} {heads:020}\n");
+    let is_new = !marker.exists();
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(marker)?;
     file.write_all(text.as_bytes())?;
-    Ok(file)
+    file.sync_data()?;
+    match marker.parent() {
+        Some(folder) if is_new => fs::File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn read_marker(marker: &Path) -> Option<(u64, i64)> {
