@@ -203,3 +203,59 @@ impl Drop for Server {
         calls::leave(&self.folder);
     }
 }
+
+#[cfg(test)]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod tests {
+    use gridpass_server::keys::Keys;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_made_whole_or_made_again() {
+        for room in (0..3_000).step_by(150) {
+            let root = tempfile::tempdir().unwrap();
+            let disk = calls::watch(root.path());
+            disk.set_room(Some(room));
+            let at_first = Keys::open(&root.path().join("keys")).map(|keys| keys.public());
+            disk.set_room(None);
+            let keys = Keys::open(&root.path().join("keys")).unwrap();
+            calls::leave(root.path());
+            assert!(at_first.is_ok() || room < 2_000, "there was room for {room}");
+            assert!(at_first.is_err() || room > 100, "there was no room in {room}");
+            assert!(keys.tls_certificate.contains("END CERTIFICATE"));
+        }
+    }
+
+    #[test]
+    fn keys_that_were_used_outlive_the_power() {
+        let mut moments = 0;
+        loop {
+            moments += 1;
+            for seed in 0..4 {
+                let root = tempfile::tempdir().unwrap();
+                let folder = root.path().join("server");
+                fs::create_dir(&folder).unwrap();
+                let disk = calls::watch(&folder);
+                moments::arm(&folder, moments, Ends::Power(seed), || ()).unwrap();
+                Keys::open(&folder.join("keys")).unwrap();
+                if !moments::has_come(&folder) {
+                    moments::disarm(&folder);
+                    // It was not broken off: what it has told phones is kept.
+                    let told = Keys::open(&folder.join("keys")).unwrap().tls_pin;
+                    moments::arm(&folder, 0, Ends::Power(seed), || ()).unwrap();
+                    moments::put_back(&folder).unwrap();
+                    disk.settle();
+                    assert_eq!(Keys::open(&folder.join("keys")).unwrap().tls_pin, told);
+                    calls::leave(&folder);
+                    assert!(moments > 20, "{moments} moments");
+                    return;
+                }
+                moments::put_back(&folder).unwrap();
+                disk.settle();
+                Keys::open(&folder.join("keys")).unwrap();
+                calls::leave(&folder);
+            }
+        }
+    }
+}
