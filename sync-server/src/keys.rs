@@ -52,7 +52,10 @@ pub enum KeyError {
 impl Keys {
     /// Opens the keys in a folder; those that are missing are made, readable by the owner only.
     pub fn open(folder: &Path) -> Result<Self, KeyError> {
-        fs::create_dir_all(folder).map_err(|cause| KeyError::File { file: folder.display().to_string(), cause })?;
+        if !folder.exists() {
+            let made = fs::create_dir_all(folder).and_then(|()| flush_folder_of(folder));
+            made.map_err(|cause| KeyError::File { file: folder.display().to_string(), cause })?;
+        }
         let signing = SigningKey::from_secret(&secret(&folder.join("signing.key"))?);
         let opening = OpeningKey::from_secret(&secret(&folder.join("sealing.key"))?);
         let (key_file, certificate_file) = (folder.join("tls.key"), folder.join("tls.crt"));
@@ -61,8 +64,9 @@ impl Keys {
             let certificate = rcgen::CertificateParams::new(vec!["gridpass".to_owned(), "localhost".to_owned()])
                 .and_then(|params| params.self_signed(&pair))
                 .map_err(|_| KeyError::NoRandomness)?;
-            write_new(&key_file, pair.serialize_pem().as_bytes())?;
-            write_new(&certificate_file, certificate.pem().as_bytes())?;
+            // Where there is a key there is its certificate; one without a key is of no use.
+            put_whole(&certificate_file, certificate.pem().as_bytes())?;
+            put_whole(&key_file, pair.serialize_pem().as_bytes())?;
         }
         let (tls_key, tls_certificate) = (read(&key_file)?, read(&certificate_file)?);
         let pair = rcgen::KeyPair::from_pem(&tls_key)
@@ -91,7 +95,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], KeyError> {
 
 fn secret(file: &Path) -> Result<[u8; 32], KeyError> {
     if !file.exists() {
-        write_new(file, format!("{}\n", hex(&random::<32>()?)).as_bytes())?;
+        put_whole(file, format!("{}\n", hex(&random::<32>()?)).as_bytes())?;
     }
     unhex(read(file)?.trim()).map_err(|_| KeyError::NotAKey { file: file.display().to_string() })
 }
@@ -100,7 +104,7 @@ fn read(file: &Path) -> Result<String, KeyError> {
     fs::read_to_string(file).map_err(|cause| KeyError::File { file: file.display().to_string(), cause })
 }
 
-/// Writes a file that is not there yet, readable by the owner only.
+/// Writes a file that is not there yet, readable by the owner only. It outlives a loss of power.
 pub(crate) fn write_new(file: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -109,5 +113,24 @@ pub(crate) fn write_new(file: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     options
         .open(file)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| flush_folder_of(file))
         .map_err(|cause| KeyError::File { file: file.display().to_string(), cause })
+}
+
+/// Puts a file in place that is there as a whole or not at all, whatever ends in the midst of it.
+fn put_whole(file: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    let mut fresh = file.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = Path::new(&fresh);
+    let failed = |cause| KeyError::File { file: file.display().to_string(), cause };
+    if fresh.exists() {
+        fs::remove_file(fresh).map_err(failed)?; // of a start that did not come to its end
+    }
+    write_new(fresh, bytes)?;
+    fs::rename(fresh, file).and_then(|()| flush_folder_of(file)).map_err(failed)
+}
+
+/// Makes durable that a file or folder was made.
+fn flush_folder_of(made: &Path) -> std::io::Result<()> {
+    fs::File::open(made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
 }

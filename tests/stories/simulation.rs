@@ -39,7 +39,7 @@ fn every_committed_plan_holds() {
 /// The plans are what `make sim-selfcheck KEEP=tests/sim/planted` found under seeds and made smaller.
 #[test]
 fn planted_bugs_are_noticed() {
-    for planted in Planted::ALL {
+    for planted in Planted::ALL.into_iter().filter(|planted| planted.is_possible()) {
         let file = format!("{}/sim/planted/{planted:?}.plan", env!("CARGO_MANIFEST_DIR"));
         let plan: Plan = std::fs::read_to_string(file).unwrap().parse().unwrap();
         // A run that breaks off has noticed too.

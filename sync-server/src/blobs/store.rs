@@ -49,7 +49,12 @@ impl Blobs {
     pub fn open(folder: &File) -> Result<Self, StoreError> {
         const STEP: &str = "opening";
         let io = |error: std::io::Error| StoreError { step: STEP, cause: error.kind().to_string() };
-        std::fs::create_dir_all(folder).map_err(io)?;
+        if !folder.exists() {
+            // The store flushes the folders that it makes, but not the one above this.
+            let above = folder.parent().unwrap_or(folder);
+            let made = std::fs::create_dir_all(folder).and_then(|()| std::fs::File::open(above)?.sync_all());
+            made.map_err(io)?;
+        }
         let store = LocalFileSystem::new_with_prefix(folder).map_err(failed(STEP))?;
         let store = Arc::new(store.with_fsync(true).with_automatic_cleanup(true));
         Ok(Self { folder: Some(folder.to_owned()), ..Self::over(store) })

@@ -184,6 +184,11 @@ const TOLD: &[(&str, &[&str])] = &[
     ("messages carried late and in any order, in batches", &["carry"]),
     ("phones that ended between two SQL statements or within one; servers", &["died", "server_died"]),
     ("phones that ended otherwise; whose key store, clock or randomness failed", &["kill", "broke_off"]),
+    ("phones that lost their power, with what was not flushed; servers", &["lost_power", "server_lost_power"]),
+    (
+        "phones that became full; times that they said so; servers; times",
+        &["full", "phone_full", "full_server", "server_full"],
+    ),
     ("servers that stopped and started; put back to an older copy", &["bounce", "restore"]),
     ("phones put back to an older copy; copied, both going on", &["put_back", "clone"]),
     ("phone clocks that jumped, a day back to a year forward", &["clock"]),
@@ -197,7 +202,8 @@ const TOLD: &[(&str, &[&str])] = &[
 
 fn selfcheck(ask: &Ask) -> Result<bool, Error> {
     let mut all = true;
-    let is_asked = |planted: &Planted| ask.bug.as_ref().is_none_or(|bug| *bug == format!("{planted:?}"));
+    let is_asked =
+        |planted: &Planted| planted.is_possible() && ask.bug.as_ref().is_none_or(|bug| *bug == format!("{planted:?}"));
     for planted in Planted::ALL.into_iter().filter(is_asked) {
         let fault = |plan: &Plan, planted| played(plan, planted).faults.into_iter().next();
         let notices = |plan: &Plan| fault(plan, planted).filter(|_| fault(plan, Planted::Nothing).is_none());

@@ -10,6 +10,8 @@ use gridpass_core::wire::{self, ItemVerdict, PullAnswer, PushAnswer, PushRequest
 use gridpass_phone::transport::{Request, Response};
 use minicbor::Decode;
 
+use super::calls;
+use super::disk::Lie;
 use super::host::Platform;
 use super::server::Server;
 use crate::world::Error;
@@ -56,6 +58,12 @@ pub enum Planted {
     CountedFile,
     /// A phone keeps the first catalog it got.
     IgnoredCatalog,
+    /// The disks of phones say that they have flushed what they have not.
+    UnflushedPhone,
+    /// The server's disk does.
+    UnflushedServer,
+    /// The disks of phones, when full, say that they have written what they have not.
+    SwallowedWrite,
 }
 
 const LIMIT: usize = 64 << 20;
@@ -70,7 +78,7 @@ struct StoredKey {
 
 impl Planted {
     /// Every bug.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::SwallowedPush,
         Self::SilentPutBack,
         Self::AlteredPull,
@@ -89,6 +97,9 @@ impl Planted {
         Self::HiddenRefusal,
         Self::CountedFile,
         Self::IgnoredCatalog,
+        Self::UnflushedPhone,
+        Self::UnflushedServer,
+        Self::SwallowedWrite,
     ];
 
     /// Whether it is in what messages say.
@@ -127,6 +138,25 @@ impl Planted {
         connection
             .execute_batch(&format!("PRAGMA key = \"x'{}'\"; CREATE TRIGGER planted {trigger};", hex(&key.key)))?;
         Ok(())
+    }
+
+    /// Whether this system can have it: disks lie where their calls are seen.
+    pub fn is_possible(self) -> bool {
+        calls::ARE_SEEN || (self.lie_of_phone() == Lie::None && self.lie_of_server() == Lie::None)
+    }
+
+    /// How the disk of a phone lies.
+    pub fn lie_of_phone(self) -> Lie {
+        match self {
+            Self::UnflushedPhone => Lie::Flushes,
+            Self::SwallowedWrite => Lie::Writes,
+            _ => Lie::None,
+        }
+    }
+
+    /// How the server's disk lies.
+    pub fn lie_of_server(self) -> Lie {
+        if self == Self::UnflushedServer { Lie::Flushes } else { Lie::None }
     }
 
     /// Does something to the files of a phone whose process has ended.

@@ -13,8 +13,10 @@ use gridpass_phone::{ApiError, Phone, SyncReport};
 use tokio::runtime::Runtime;
 
 use super::bugs::Planted;
+use super::calls::{self, aside};
+use super::disk::Disk;
 use super::host::{Platform, Secrets};
-use super::moments;
+use super::moments::{self, Ends};
 use super::net::Net;
 use crate::world::Error;
 
@@ -30,6 +32,8 @@ struct Left {
     sent: u64,
     /// How many edits there were in the world.
     noted: usize,
+    /// What has ended.
+    ends: Ends,
 }
 
 /// One phone.
@@ -48,6 +52,8 @@ pub struct Handset {
     pub drafts: Vec<IntentId>,
     /// Forms that were opened on it: record, collection, what they showed.
     pub forms: Vec<(RecordId, String, ShownValues)>,
+    /// What its folder lies on.
+    pub disk: Arc<Disk>,
     /// What a process that ended left behind.
     left: Arc<Mutex<Option<Left>>>,
     phone: Option<Phone>,
@@ -60,9 +66,11 @@ pub struct Handset {
 impl Handset {
     /// A phone over a folder with an enrolment.
     pub fn new(number: usize, folder: PathBuf, platform: Platform, user: UserId, net: &Net) -> Result<Self, Error> {
+        let disk = calls::watch(&folder);
         let mut handset = Self {
             number,
             folder,
+            disk,
             platform,
             user,
             copy: None,
@@ -91,9 +99,17 @@ impl Handset {
         self.platform.fail_after(-1);
     }
 
-    /// Starts the process.
+    /// Starts the process. Where it says that there is no room for that, its user makes some.
     pub fn open(&mut self) -> Result<(), Error> {
-        self.phone = Some(Phone::open(&self.folder, self.platform.host(&self.net, self.number), None)?);
+        let open = || Phone::open(&self.folder, self.platform.host(&self.net, self.number), None);
+        let opened = match open() {
+            Err(ApiError::Full { .. }) if self.disk.is_limited() => {
+                self.disk.set_room(None);
+                open()
+            }
+            other => other,
+        };
+        self.phone = Some(opened?);
         Ok(())
     }
 
@@ -103,20 +119,21 @@ impl Handset {
         self.open()
     }
 
-    /// Has its process end after so many moments of its work; `noted` counts the edits of the world.
-    pub fn end_within(&mut self, moments: u32, noted: Arc<AtomicUsize>) -> Result<(), Error> {
+    /// Has its process or the power end after so many moments of its work; `noted` counts the edits of the world.
+    pub fn end_within(&mut self, moments: u32, ends: Ends, noted: Arc<AtomicUsize>) -> Result<(), Error> {
         let left = Arc::new(Mutex::new(None));
-        let (leaves, platform, net) = (left.clone(), self.platform.clone(), self.net.clone());
-        moments::arm(&self.folder, moments, move || {
-            let left = Left { secrets: platform.secrets(), sent: net.sent(), noted: noted.load(Ordering::Relaxed) };
+        self.left = left.clone();
+        let (leaves, platform, net) = (left, self.platform.clone(), self.net.clone());
+        moments::arm(&self.folder, moments, ends, move || {
+            let left =
+                Left { secrets: platform.secrets(), sent: net.sent(), noted: noted.load(Ordering::Relaxed), ends };
             *leaves.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
-        })?;
-        self.left = left;
-        Ok(())
+        })
     }
 
-    /// Ends its process as it was at its moment, if that has come, and starts it again; how many edits there were then.
-    pub fn end_if_due(&mut self, planted: Planted) -> Result<Option<usize>, Error> {
+    /// Ends its process as it was at its moment, if that has come, and starts it again; how many edits there were then, and
+    /// what has ended.
+    pub fn end_if_due(&mut self, planted: Planted) -> Result<Option<(usize, Ends)>, Error> {
         if !moments::has_come(&self.folder) {
             return Ok(None);
         }
@@ -124,11 +141,12 @@ impl Handset {
         let Some(left) = left else { return Ok(None) };
         self.close();
         moments::put_back(&self.folder)?;
-        planted.on_ended(&self.folder)?;
+        aside(|| planted.on_ended(&self.folder))?;
+        self.disk.settle();
         self.platform.set_secrets(left.secrets);
         self.net.forget(self.number, left.sent);
         self.open()?;
-        Ok(Some(left.noted))
+        Ok(Some((left.noted, left.ends)))
     }
 
     /// Its process does not end for now.
@@ -177,5 +195,12 @@ impl Handset {
             self.run_beside();
         }
         None
+    }
+}
+
+impl Drop for Handset {
+    fn drop(&mut self) {
+        self.close();
+        calls::leave(&self.folder);
     }
 }

@@ -5,7 +5,9 @@
 //! be where (`docs/sync.md` §7).
 
 pub mod bugs;
+mod calls;
 mod check;
+mod disk;
 mod files;
 mod handset;
 mod host;

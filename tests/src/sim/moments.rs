@@ -1,7 +1,8 @@
-//! Moments between and within SQL statements, at which the simulation takes a process away.
+//! Moments between and within SQL statements, at which the simulation takes a process away, or the power.
 //!
 //! A process that is killed leaves behind what its files hold at that moment. So a folder is copied while SQLite runs a
 //! statement on a database in it; what is done after that has never been, and the copy takes the place of the folder.
+//! Where the power goes, the copy holds what was flushed; the moments are also those before each call on a file.
 
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int};
@@ -14,14 +15,24 @@ use rusqlite::Connection;
 use rusqlite::auto_extension::{init_auto_extension, register_auto_extension};
 use rusqlite::ffi::{sqlite3, sqlite3_api_routines};
 
+use super::calls::{aside, disk_of};
 use crate::world::{Error, copy_folder};
 
 /// How many steps of a statement go by between two moments; a statement has some tens.
 const STEPS: c_int = 16;
 
+/// What ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// The process.
+    Process,
+    /// The power of the machine; the number draws what the disk had written.
+    Power(u64),
+}
+
 enum Armed {
     /// So many moments are left, then the folder is copied and the rest of the world asked how it is.
-    Waits { left: u32, ask: Box<dyn FnOnce() + Send> },
+    Waits { left: u32, ends: Ends, ask: Box<dyn FnOnce() + Send> },
     /// It has come.
     Came(std::io::Result<()>),
 }
@@ -30,12 +41,15 @@ static ARMED: LazyLock<Mutex<BTreeMap<PathBuf, Armed>>> = LazyLock::new(Mutex::d
 /// How many folders wait, so that nobody else has to look.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
-/// Has the process whose files are in the folder end after so many moments; at that one `ask` is called.
-pub fn arm(folder: &Path, left: u32, ask: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    watch_connections()?;
+/// Has the process whose files are in the folder end after so many moments, at once after none; at that one `ask` is
+/// called.
+pub fn arm(folder: &Path, left: u32, ends: Ends, ask: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     let mut armed = armed();
-    armed.insert(folder.to_owned(), Armed::Waits { left, ask: Box::new(ask) });
+    armed.insert(folder.to_owned(), Armed::Waits { left: left.max(1), ends, ask: Box::new(ask) });
     WAITING.store(armed.len(), Ordering::Relaxed);
+    if left == 0 {
+        pass_one(&mut armed, folder);
+    }
     Ok(())
 }
 
@@ -61,8 +75,7 @@ pub fn put_back(folder: &Path) -> Result<(), Error> {
     let was = armed().remove(folder);
     if let Some(Armed::Came(copied)) = was {
         copied?;
-        fs::remove_dir_all(folder)?;
-        fs::rename(copy_of(folder), folder)?;
+        aside(|| fs::remove_dir_all(folder).and_then(|()| fs::rename(copy_of(folder), folder)))?;
     }
     Ok(())
 }
@@ -77,23 +90,44 @@ fn armed() -> MutexGuard<'static, BTreeMap<PathBuf, Armed>> {
 
 /// One moment of a connection to a database in the folder.
 fn pass(folder: &Path) {
+    if WAITING.load(Ordering::Relaxed) > 0 {
+        pass_one(&mut armed(), folder);
+    }
+}
+
+/// The moment before a call on a file in the folder. Only the power goes then: in the midst of a call of the system no
+/// process is taken away.
+pub(super) fn pass_call(folder: &Path) {
     if WAITING.load(Ordering::Relaxed) == 0 {
         return;
     }
     let mut armed = armed();
-    let Some(Armed::Waits { left, .. }) = armed.get_mut(folder) else { return };
-    *left = left.saturating_sub(1);
-    if *left == 0 {
-        let copied = copy_folder(folder, &copy_of(folder));
-        if let Some(Armed::Waits { ask, .. }) = armed.insert(folder.to_owned(), Armed::Came(copied)) {
-            ask();
-        }
+    if matches!(armed.get(folder), Some(Armed::Waits { ends: Ends::Power(_), .. })) {
+        pass_one(&mut armed, folder);
     }
 }
 
-/// From now on every connection that this process opens counts its moments.
+fn pass_one(armed: &mut BTreeMap<PathBuf, Armed>, folder: &Path) {
+    let Some(Armed::Waits { left, ends, .. }) = armed.get_mut(folder) else { return };
+    *left = left.saturating_sub(1);
+    if *left > 0 {
+        return;
+    }
+    let to = copy_of(folder);
+    let _not_there = aside(|| fs::remove_dir_all(&to)); // of a process that was let live after all
+    let copied = match (*ends, disk_of(folder)) {
+        (Ends::Power(seed), Some(disk)) => disk.copy_as_flushed(&to, seed),
+        _ => aside(|| copy_folder(folder, &to)),
+    };
+    if let Some(Armed::Waits { ask, .. }) = armed.insert(folder.to_owned(), Armed::Came(copied)) {
+        ask();
+    }
+}
+
+/// From now on every connection that this process opens counts its moments. Called before a run opens any: the first run
+/// of a process would else be another than the same run later.
 #[expect(unsafe_code, reason = "SQLite is handed a function that it calls with every new connection")]
-fn watch_connections() -> Result<(), Error> {
+pub fn watch_connections() -> Result<(), Error> {
     fn watch(mut connection: Connection) -> rusqlite::Result<()> {
         let folder = connection.path().and_then(|path| Path::new(path).parent()).map(Path::to_owned);
         match folder {

@@ -90,10 +90,20 @@ pub enum Act {
     Behind,
     /// A field is edited that only a published catalog has.
     Newer,
+    /// A phone loses its power, at once or after some moments of its work: what was not flushed is lost.
+    Power,
+    /// So does the server.
+    PowerServer,
+    /// A phone has room for a little more only.
+    Full,
+    /// So has the server.
+    FullServer,
+    /// There is room again, on a phone and on the server.
+    Room,
 }
 
 /// Every act with its name in a file and how often it is drawn.
-pub const ACTS: [(Act, &str, usize); 41] = [
+pub const ACTS: [(Act, &str, usize); 46] = [
     (Act::Create, "create", 6),
     (Act::Edit, "edit", 40),
     (Act::Round, "round", 12),
@@ -135,6 +145,11 @@ pub const ACTS: [(Act, &str, usize); 41] = [
     (Act::Publish, "publish", 1),
     (Act::Behind, "behind", 1),
     (Act::Newer, "newer", 3),
+    (Act::Power, "power", 3),
+    (Act::PowerServer, "power_server", 2),
+    (Act::Full, "full", 1),
+    (Act::FullServer, "full_server", 1),
+    (Act::Room, "room", 8),
 ];
 
 /// One step.

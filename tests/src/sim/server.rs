@@ -16,7 +16,9 @@ use gridpass_server::db::sqlite::{FILE, MARKER};
 use gridpass_server::router::router;
 use tokio::runtime::Runtime;
 
-use super::moments;
+use super::calls::{self, aside};
+use super::disk::Disk;
+use super::moments::{self, Ends};
 use super::random::Draw;
 use crate::world::{Error, START_MS, call};
 
@@ -32,6 +34,8 @@ pub struct Server {
     folder: PathBuf,
     /// Its clock, in milliseconds since 1970.
     pub clock: Arc<AtomicI64>,
+    /// What its folder lies on.
+    pub disk: Arc<Disk>,
     random: Draw,
     running: Option<(Arc<App>, Router)>,
     runtime: Runtime,
@@ -40,6 +44,7 @@ pub struct Server {
 impl Server {
     /// A new server whose keys and epochs follow from the seed.
     pub fn new(folder: &Path, seed: u64) -> Result<Self, Error> {
+        moments::watch_connections()?;
         let random = Draw::new(seed, 2);
         let keys = folder.join("keys");
         fs::create_dir_all(&keys)?;
@@ -51,17 +56,28 @@ impl Server {
         fs::write(folder.join("gridpass.toml"), NO_LIMITS)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let clock = Arc::new(AtomicI64::new(START_MS));
-        let mut server = Self { folder: folder.to_owned(), clock, random, running: None, runtime };
+        let disk = calls::watch(folder);
+        let mut server = Self { folder: folder.to_owned(), clock, disk, random, running: None, runtime };
         server.start()?;
         Ok(server)
     }
 
-    /// Starts it over what is in its folder.
+    /// Starts it over what is in its folder. Where it says that there is no room for that, somebody makes some.
     pub fn start(&mut self) -> Result<(), Error> {
         if self.running.is_none() {
-            let clock = self.clock.clone();
-            let clock = |last| Clock::new(last, move || clock.load(Ordering::Relaxed));
-            let app = Arc::new(App::open_in(&self.folder, clock, self.random.next())?);
+            let fresh = self.random.next();
+            let open = || {
+                let clock = self.clock.clone();
+                App::open_in(&self.folder, |last| Clock::new(last, move || clock.load(Ordering::Relaxed)), fresh)
+            };
+            let opened = match open() {
+                Err(error) if self.disk.is_limited() && error.to_string().contains("make room") => {
+                    self.disk.set_room(None);
+                    open()
+                }
+                other => other,
+            };
+            let app = Arc::new(opened?);
             self.running = Some((app.clone(), router(app)));
         }
         Ok(())
@@ -88,19 +104,38 @@ impl Server {
         self.runtime.block_on(call(router.clone(), request))
     }
 
-    /// Answers one request, if its process does not end after so many moments of it: then nobody hears of it, and it has
-    /// started again over what its files held. With the answer, how many moments are left.
-    pub fn serve_to_the_end(&mut self, request: Request, ends: Option<u32>) -> Result<Served, Error> {
-        let Some(left) = ends else { return Ok((self.serve(request), None)) };
-        moments::arm(&self.folder, left, || ())?;
+    /// Answers one request, if neither its process nor the power ends after so many moments of it: then nobody hears of
+    /// it, and it has started again over what its files held. With the answer, how many moments are left.
+    pub fn serve_to_the_end(&mut self, request: Request, ends: Option<(u32, Ends)>) -> Result<Served, Error> {
+        let Some((left, what)) = ends else { return Ok((self.serve(request), None)) };
+        moments::arm(&self.folder, left, what, || ())?;
         let answer = self.serve(request);
         if moments::has_come(&self.folder) {
-            self.stop();
-            moments::put_back(&self.folder)?;
-            self.start()?;
+            self.start_over()?;
             return Ok((Err(TransportError::NoAnswer), None));
         }
         Ok((answer, moments::disarm(&self.folder)))
+    }
+
+    /// The power goes now, and comes back.
+    pub fn cut_power(&mut self, seed: u64) -> Result<(), Error> {
+        moments::arm(&self.folder, 0, Ends::Power(seed), || ())?;
+        self.start_over()
+    }
+
+    fn start_over(&mut self) -> Result<(), Error> {
+        let epoch = self.app().map(|app| app.db.epoch()).ok();
+        self.stop();
+        moments::put_back(&self.folder)?;
+        self.disk.settle();
+        if epoch.is_none() {
+            return Ok(());
+        }
+        self.start()?;
+        match self.app()?.db.epoch() == epoch.unwrap_or_default() {
+            true => Ok(()),
+            false => Err("it takes its own files for an older copy".into()),
+        }
     }
 
     /// What is wrong with the files that count as stored.
@@ -143,17 +178,84 @@ impl Server {
     /// Puts a copy in the place of its file.
     pub fn put_back(&mut self, file: &Path) -> Result<(), Error> {
         self.stop();
-        for end in ["-wal", "-shm"] {
-            let beside = self.folder.join(format!("{FILE}{end}"));
-            if beside.exists() {
-                fs::remove_file(beside)?;
+        aside(|| -> Result<(), Error> {
+            for end in ["-wal", "-shm"] {
+                let beside = self.folder.join(format!("{FILE}{end}"));
+                if beside.exists() {
+                    fs::remove_file(beside)?;
+                }
+            }
+            fs::copy(file, self.folder.join(FILE))?;
+            let marker = file.with_extension(MARKER);
+            if marker.exists() {
+                fs::copy(marker, self.folder.join(MARKER))?;
+            }
+            Ok(())
+        })?;
+        self.disk.settle();
+        self.start()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+        calls::leave(&self.folder);
+    }
+}
+
+#[cfg(test)]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod tests {
+    use gridpass_server::keys::Keys;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_made_whole_or_made_again() {
+        for room in (0..3_000).step_by(150) {
+            let root = tempfile::tempdir().unwrap();
+            let disk = calls::watch(root.path());
+            disk.set_room(Some(room));
+            let at_first = Keys::open(&root.path().join("keys")).map(|keys| keys.public());
+            disk.set_room(None);
+            let keys = Keys::open(&root.path().join("keys")).unwrap();
+            calls::leave(root.path());
+            assert!(at_first.is_ok() || room < 2_000, "there was room for {room}");
+            assert!(at_first.is_err() || room > 100, "there was no room in {room}");
+            assert!(keys.tls_certificate.contains("END CERTIFICATE"));
+        }
+    }
+
+    #[test]
+    fn keys_that_were_used_outlive_the_power() {
+        let mut moments = 0;
+        loop {
+            moments += 1;
+            for seed in 0..4 {
+                let root = tempfile::tempdir().unwrap();
+                let folder = root.path().join("server");
+                fs::create_dir(&folder).unwrap();
+                let disk = calls::watch(&folder);
+                moments::arm(&folder, moments, Ends::Power(seed), || ()).unwrap();
+                Keys::open(&folder.join("keys")).unwrap();
+                if !moments::has_come(&folder) {
+                    moments::disarm(&folder);
+                    // It was not broken off: what it has told phones is kept.
+                    let told = Keys::open(&folder.join("keys")).unwrap().tls_pin;
+                    moments::arm(&folder, 0, Ends::Power(seed), || ()).unwrap();
+                    moments::put_back(&folder).unwrap();
+                    disk.settle();
+                    assert_eq!(Keys::open(&folder.join("keys")).unwrap().tls_pin, told);
+                    calls::leave(&folder);
+                    assert!(moments > 20, "{moments} moments");
+                    return;
+                }
+                moments::put_back(&folder).unwrap();
+                disk.settle();
+                Keys::open(&folder.join("keys")).unwrap();
+                calls::leave(&folder);
             }
         }
-        fs::copy(file, self.folder.join(FILE))?;
-        let marker = file.with_extension(MARKER);
-        if marker.exists() {
-            fs::copy(marker, self.folder.join(MARKER))?;
-        }
-        self.start()
     }
 }

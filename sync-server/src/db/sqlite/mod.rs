@@ -6,6 +6,7 @@ mod copy;
 mod files;
 mod imports;
 mod log_end;
+mod marker;
 mod migrations;
 mod names;
 mod people;
@@ -28,6 +29,7 @@ use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
 use gridpass_core::wire::{BucketCursor, Cursor, Nonce, Role, Touched};
 use rusqlite::config::DbConfig;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, ErrorCode, Row, Transaction};
 
@@ -39,6 +41,7 @@ use crate::import::batch::Batch;
 use crate::log::{Audit, Commit};
 use commit::execute;
 pub use copy::{beside, is_open, mark_as_copy, verify_copy};
+use marker::Marker;
 use readers::Readers;
 pub use writer::Work;
 use writer::Writer;
@@ -93,7 +96,7 @@ impl Sqlite {
             )?,
             Some(_) if put_back => {}
             Some(epoch) => {
-                let seen = writer::read_marker(&marker);
+                let seen = marker::read(&marker);
                 let heads = writer::sum_of_heads(&connection)?;
                 put_back = seen.is_some_and(|(seen, sum)| seen != epoch.cast_unsigned() || heads < sum);
                 if put_back {
@@ -105,7 +108,7 @@ impl Sqlite {
             files::forget_uploads(&connection)?; // their pieces belong to another day
         }
         let epoch = meta::<i64>(&connection, "epoch")?.map_or(fresh_epoch, i64::cast_unsigned);
-        let writer = Writer::start(connection, marker, epoch)?;
+        let writer = Writer::start(connection, Marker::new(marker, epoch))?;
         let opened = if put_back { Opened::Older } else { Opened::AsLeft };
         Ok((Self { epoch, writer, readers: Readers::new(path) }, opened))
     }
@@ -188,9 +191,12 @@ fn keep_statements(connection: &Connection) -> Result<(), DbError> {
 fn backend(step: &'static str) -> impl Fn(rusqlite::Error) -> DbError {
     move |error| {
         let cause = error.to_string();
+        // The file that connections share beside the database has no room.
+        let shared = error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE);
         match error.sqlite_error_code() {
             // The limit of the settings is told the same way.
             Some(ErrorCode::DiskFull) => DbError::Storage { step, cause: FULL.into() },
+            _ if shared => DbError::Storage { step, cause: FULL.into() },
             Some(ErrorCode::ReadOnly | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
                 DbError::Storage { step, cause }
             }

@@ -1,8 +1,5 @@
 //! The one writer: jobs that arrive while a commit is under way share the next one.
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -13,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::Connection;
 
+use super::marker::Marker;
 use super::{DbError, backend};
 use crate::db::Underway;
 use crate::log::Outcome;
@@ -67,14 +65,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, marker: PathBuf, epoch: u64) -> Result<Self, DbError> {
+    pub(super) fn start(connection: Connection, mut marker: Marker) -> Result<Self, DbError> {
         let (sender, receiver) = sync_channel(1024);
-        write_marker(&marker, epoch, sum_of_heads(&connection)?);
+        marker.put(sum_of_heads(&connection)?);
         let done = Work { seconds: seconds(), jobs: Counter::default(), waiting: Gauge::default() };
         let counted = done.clone();
         let thread = std::thread::Builder::new()
             .name("writer".into())
-            .spawn(move || work(&connection, &receiver, &marker, epoch, &counted))
+            .spawn(move || work(&connection, &receiver, marker, &counted))
             .map_err(|error| DbError::Backend { step: "starting the writer", cause: error.to_string() })?;
         Ok(Self { done, jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
@@ -147,7 +145,7 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: &Connection, jobs: &Receiver<Job>, marker: &Path, epoch: u64, done: &Work) {
+fn work(connection: &Connection, jobs: &Receiver<Job>, mut marker: Marker, done: &Work) {
     let mut held = None;
     while let Some(first) = held.take().or_else(|| jobs.recv().ok()) {
         let began = Instant::now();
@@ -167,7 +165,7 @@ fn work(connection: &Connection, jobs: &Receiver<Job>, marker: &Path, epoch: u64
                 state = Err(DbError::Storage { step: "writing", cause: "the transaction was taken back".into() });
             }
         }
-        let committed = state.and_then(|()| commit(connection, latest)).map(|heads| write_marker(marker, epoch, heads));
+        let committed = state.and_then(|()| commit(connection, latest)).map(|heads| marker.put(heads));
         if let Err(error) = &committed {
             tracing::error!(error = %error, "a commit failed; nothing of its group was written");
             let _ = connection.execute_batch("ROLLBACK");
@@ -268,24 +266,10 @@ pub(super) fn sum_of_heads(connection: &Connection) -> Result<i64, DbError> {
     statement.query_row([], |row| row.get(0)).map_err(backend("summing heads"))
 }
 
-/// The marker is not flushed: it only has to be there when somebody puts an older database file in place. It always has
-/// the same length and is written over in place, so that neither a full disk nor a kill leaves an empty one.
-fn write_marker(marker: &Path, epoch: u64, heads: i64) {
-    let text = format!("{epoch:016x} {heads:020}\n");
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(marker);
-    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
-        tracing::warn!(error = %error, "the marker of heads cannot be written");
-    }
-}
-
-pub(super) fn read_marker(marker: &Path) -> Option<(u64, i64)> {
-    let text = fs::read_to_string(marker).ok()?;
-    let (epoch, heads) = text.trim().split_once(' ')?;
-    Some((u64::from_str_radix(epoch, 16).ok()?, heads.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     /// A writer over a table of numbers, held up by its first job until it is released.
@@ -297,7 +281,7 @@ mod tests {
                 "CREATE TABLE meta (key PRIMARY KEY, value); CREATE TABLE bucket (head); CREATE TABLE done (n);",
             )
             .unwrap();
-        let writer = Writer::start(connection, folder.join("marker"), 1).unwrap();
+        let writer = Writer::start(connection, Marker::new(folder.join("marker"), 1)).unwrap();
         let (release, held) = sync_channel::<()>(1);
         let (begun, has_begun) = sync_channel(1);
         let wait = move |_: &Connection| {

@@ -1,4 +1,4 @@
-//! Copies of phones, and processes that end.
+//! Copies of phones, processes and power that end.
 
 use super::*;
 
@@ -6,10 +6,21 @@ impl Play {
     /// Ends a phone's process as it was at its moment, if that has come. Nobody may hold the phone any more.
     pub(super) fn ended(&mut self, number: usize) -> Result<bool, Error> {
         let planted = self.planted;
-        let Some(sure) = self.handset(number)?.end_if_due(planted)? else { return Ok(false) };
+        let Some((sure, ends)) = self.handset(number)?.end_if_due(planted)? else { return Ok(false) };
         self.model.ended_within(number, sure);
-        self.count("died");
+        self.count(if ends == Ends::Process { "died" } else { "lost_power" });
         Ok(true)
+    }
+
+    /// The server loses its power between two requests, or after some moments of the next.
+    pub(super) fn power_server(&mut self, a: usize, b: usize) -> Result<(), Error> {
+        let (moments, seed) = (moments_to(a, b) - 1, self.draw.next());
+        if moments > 0 {
+            self.server_ends = Some((moments, Ends::Power(seed)));
+            return Ok(());
+        }
+        self.count("server_lost_power");
+        self.server.cut_power(seed)
     }
 
     pub(super) fn copy(&mut self, number: usize) -> Result<(), Error> {
@@ -18,10 +29,8 @@ impl Play {
         let handset = self.handset(number)?;
         handset.let_live();
         handset.close();
-        if to.exists() {
-            fs::remove_dir_all(&to)?;
-        }
-        copy_folder(&handset.folder, &to)?;
+        aside(|| if to.exists() { fs::remove_dir_all(&to) } else { Ok(()) })?;
+        aside(|| copy_folder(&handset.folder, &to))?;
         handset.copy = Some((to, edits));
         handset.open()
     }
@@ -53,8 +62,8 @@ impl Play {
         let handset = self.handset(number)?;
         handset.let_live();
         handset.close();
-        fs::remove_dir_all(&handset.folder)?;
-        copy_folder(&copy, &handset.folder)?;
+        aside(|| fs::remove_dir_all(&handset.folder).and_then(|()| copy_folder(&copy, &handset.folder)))?;
+        handset.disk.settle();
         handset.open()
     }
 
@@ -62,15 +71,17 @@ impl Play {
         if self.handsets.len() >= 7 {
             return Ok(());
         }
-        let (other, seed) = (self.handsets.len(), self.seed);
+        let (other, seed, lie) = (self.handsets.len(), self.seed, self.planted.lie_of_phone());
         let to = self.folder.path().join(format!("phone{other}"));
         let handset = self.handset(number)?;
         handset.let_live();
         handset.close();
-        copy_folder(&handset.folder, &to)?;
+        aside(|| copy_folder(&handset.folder, &to))?;
         let (platform, user) = (handset.platform.cloned(seed, other), handset.user);
         handset.open()?;
-        self.handsets.push(Handset::new(other, to, platform, user, &self.net)?);
+        let handset = Handset::new(other, to, platform, user, &self.net)?;
+        handset.disk.lies(lie);
+        self.handsets.push(handset);
         self.model.copied.extend([number, other]);
         Ok(())
     }

@@ -20,7 +20,11 @@ impl Play {
     /// Everything works again, and everybody syncs until nothing changes.
     pub(super) fn heal(&mut self) -> Result<(), Error> {
         self.server_ends = None;
-        self.handsets.iter_mut().for_each(Handset::let_live);
+        self.server.disk.set_room(None);
+        self.handsets.iter_mut().for_each(|handset| {
+            handset.let_live();
+            handset.disk.set_room(None);
+        });
         self.server.start()?;
         for name in self.net.names(None, Some(false)) {
             self.serve(name);

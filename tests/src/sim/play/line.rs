@@ -22,7 +22,10 @@ impl Play {
             }
             answer
         });
-        if answer.as_ref().is_ok_and(|answer| answer.status >= 500) {
+        let status = answer.as_ref().map_or(0, |answer| answer.status);
+        if status == 503 && self.server.disk.is_limited() {
+            self.count("server_full");
+        } else if status >= 500 {
             self.fault(format!("the server answered 5xx to {}", request.path));
         }
         self.count("requests");
@@ -36,16 +39,19 @@ impl Play {
         let ends = self.server_ends.take();
         let (answer, died) = match self.server.serve_to_the_end(request, ends) {
             Ok((answer, left)) => {
+                let left = left.zip(ends).map(|(left, (_, what))| (left, what));
                 self.server_ends = left;
-                (answer, ends.is_some() && left.is_none())
+                (answer, ends.filter(|_| left.is_none()))
             }
             Err(error) => {
                 self.fault(format!("the server does not start again: {error}"));
                 return Err(TransportError::NoAnswer);
             }
         };
-        if died {
-            self.count("server_died");
+        match died {
+            Some((_, Ends::Process)) => self.count("server_died"),
+            Some((_, Ends::Power(_))) => self.count("server_lost_power"),
+            None => {}
         }
         answer
     }

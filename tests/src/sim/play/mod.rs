@@ -39,11 +39,13 @@ use gridpass_server::db::AssignmentRow;
 use tempfile::TempDir;
 
 use super::bugs::Planted;
+use super::calls::aside;
 use super::check::{about, check, plain};
 use super::files::Photo;
 use super::handset::Handset;
 use super::host::Platform;
 use super::model::{Edit, Fate, Model, Plain, Rule};
+use super::moments::Ends;
 use super::net::Net;
 use super::plan::{Act, Plan, Step};
 use super::random::Draw;
@@ -116,8 +118,8 @@ struct Play {
     model: Model,
     /// How many edits the model knows, for whoever ends in the midst of a save.
     noted: Arc<AtomicUsize>,
-    /// In how many moments of its work the server's process ends.
-    server_ends: Option<u32>,
+    /// In how many moments of its work the server's process or power ends.
+    server_ends: Option<(u32, Ends)>,
     report: Report,
     edits: i64,
     forger: forger::Forger,
@@ -154,6 +156,7 @@ impl Play {
             photos: Vec::new(),
         };
         planted.on_server(&mut play.server)?;
+        play.server.disk.lies(planted.lie_of_server());
         for number in 0..usize::from(plan.phones.max(1)) {
             play.enrol(number)?;
         }
@@ -186,7 +189,9 @@ impl Play {
         }
         drop(enrolling);
         self.planted.on_phone(&folder, &platform)?;
-        self.handsets.push(Handset::new(number, folder, platform, user, &self.net)?);
+        let handset = Handset::new(number, folder, platform, user, &self.net)?;
+        handset.disk.lies(self.planted.lie_of_phone());
+        self.handsets.push(handset);
         // Everybody works in the first grid, every other user in all.
         for grid in self.grids.clone().into_iter().take(if number % 2 == 1 { usize::MAX } else { 1 }) {
             self.assign(user, grid)?;
@@ -245,9 +250,25 @@ impl Play {
             Act::Fail => self.handset(number)?.platform.fail_after(i64::from(step.a % 40) + 1),
             Act::Die => {
                 let noted = self.noted.clone();
-                self.handset(number)?.end_within(moments_to(a, b), noted)?;
+                self.handset(number)?.end_within(moments_to(a, b), Ends::Process, noted)?;
             }
-            Act::DieServer => self.server_ends = Some(moments_to(a, b)),
+            Act::DieServer => self.server_ends = Some((moments_to(a, b), Ends::Process)),
+            Act::Power => {
+                let (ends, noted) = (Ends::Power(self.draw.next()), self.noted.clone());
+                self.handset(number)?.end_within(moments_to(a, b) - 1, ends, noted)?;
+            }
+            Act::PowerServer => self.power_server(a, b)?,
+            Act::Full => self.handset(number)?.disk.set_room(Some(room(a, b))),
+            Act::FullServer => self.server.disk.set_room(Some(room(a, b))),
+            Act::Room => {
+                self.handset(number)?.disk.set_room(None);
+                self.server.disk.set_room(None);
+            }
+            Act::Assign | Act::Move | Act::Forge | Act::Publish | Act::Backup | Act::Restore
+                if self.server.disk.is_limited() =>
+            {
+                self.count("office_waits");
+            }
             Act::Bounce => {
                 self.server.stop();
                 self.server.start()?;
@@ -291,6 +312,11 @@ impl Play {
 /// In how many moments a process ends: now and then at once, now and then after much work.
 fn moments_to(a: usize, b: usize) -> u32 {
     1 + u32::try_from(a * 97 % (1 << (b % 12))).unwrap_or(0)
+}
+
+/// For how many bytes there is still room: for none, for a page, for some saves or some hundred.
+fn room(a: usize, b: usize) -> u64 {
+    (a * 131 % (1 << (b % 20))) as u64
 }
 
 /// The records of a collection, in order of their names.

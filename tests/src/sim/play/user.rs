@@ -243,6 +243,7 @@ impl Play {
         match error {
             ApiError::Input { .. } | ApiError::NotFound => self.count("refused"),
             ApiError::Later { .. } => self.count("later"),
+            ApiError::Full { .. } if self.handset(number)?.disk.is_limited() => self.count("phone_full"),
             _ => self.fault(format!("phone {number}: {error:?}")),
         }
         Ok(())
