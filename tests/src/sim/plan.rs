@@ -107,7 +107,7 @@ pub const ACTS: [(Act, &str, usize); 46] = [
     (Act::Create, "create", 6),
     (Act::Edit, "edit", 40),
     (Act::Round, "round", 12),
-    (Act::Day, "day", 8),
+    (Act::Day, "day", 12),
     (Act::Resave, "resave", 2),
     (Act::Decide, "decide", 6),
     (Act::Still, "still", 2),

@@ -92,9 +92,9 @@ impl Play {
         self.forms(number, a, b, (10 + b % 60, 4), |b| 1 + usize::from(b.is_multiple_of(7)))
     }
 
-    /// A worker's day: sixty to a hundred and fifty forms with one to four fields; every eighth is a new record.
+    /// A worker's day: sixty to a hundred and fifty forms with one to five fields; every eighth is a new record.
     pub(super) fn day(&mut self, number: usize, a: usize, b: usize) -> Result<(), Error> {
-        self.forms(number, a, b, (60 + b % 91, 8), |b| 1 + b % 4)
+        self.forms(number, a, b, (60 + b % 91, 8), |b| 1 + b % 5)
     }
 
     /// So many forms, every `fresh` of them a new record; `fields` says how many fields are filled in.
