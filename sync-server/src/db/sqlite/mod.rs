@@ -13,6 +13,7 @@ mod push;
 mod read;
 mod readers;
 mod rebuild;
+mod scratch;
 mod share;
 mod stored;
 mod trace;
@@ -40,6 +41,7 @@ use crate::log::{Audit, Commit};
 use commit::execute;
 pub use copy::{beside, is_open, mark_as_copy, verify_copy};
 use readers::Readers;
+pub use scratch::Scratch;
 pub use writer::Work;
 use writer::Writer;
 
