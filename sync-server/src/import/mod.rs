@@ -219,7 +219,7 @@ fn tables_in_order(
     let mut done = 0;
     for table in mapping.tables.iter().filter(|table| options.wants(&table.sheet)) {
         let Some(collection) = catalog.collection(&table.collection) else { continue };
-        let mut seen = Scratch::new();
+        let mut seen = Scratch::default();
         for source in sources.iter().filter(|source| source.has(&table.sheet)) {
             let part = Part { source, table, collection };
             let last = source.last_row(&table.sheet);

@@ -70,7 +70,7 @@ struct Written {
 impl<'a> Writer<'a> {
     /// A writer of one run.
     pub fn new(app: &'a App, catalog: &'a Catalog, dry_run: bool) -> Self {
-        Self { app, catalog, dry_run, planned: Scratch::new(), underway: None, summary: Summary::default() }
+        Self { app, catalog, dry_run, planned: Scratch::default(), underway: None, summary: Summary::default() }
     }
 
     /// Prepares rows and hands them to the database, once that has those before them on disk. No record comes twice

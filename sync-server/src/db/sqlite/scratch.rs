@@ -14,6 +14,7 @@ const STEP: &str = "noting records in a temporary file";
 
 /// Records, each with a grid or none, in a file without a name that is gone with its process. What it takes of memory does
 /// not grow with the number of records.
+#[derive(Default)]
 pub struct Scratch {
     /// Those that came last.
     loose: BTreeMap<RecordId, Option<GridId>>,
@@ -22,11 +23,6 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Nothing noted yet.
-    pub const fn new() -> Self {
-        Self { loose: BTreeMap::new(), file: None }
-    }
-
     /// Notes a record without a grid; whether it is new.
     pub fn insert(&mut self, record: RecordId) -> Result<bool, DbError> {
         let new = self.get(record)?.is_none();
@@ -88,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_record_is_new_once_however_many_there_are() {
-        let mut noted = Scratch::new();
+        let mut noted = Scratch::default();
         let many = 3 * LOOSE + 17;
         for n in 0..many {
             assert!(noted.insert(of(n)).unwrap(), "{n}");
@@ -99,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_was_noted_last_stands_wherever_the_first_lies() {
-        let mut noted = Scratch::new();
+        let mut noted = Scratch::default();
         let [before, after] = [1, 2].map(|n| GridId([n; 16]));
         noted.put(of(0), Some(before)).unwrap();
         (1..=LOOSE).for_each(|n| noted.put(of(n), None).unwrap());
@@ -122,7 +118,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn memory_holds_the_last_ones_and_a_file_all_others() {
-        let mut noted = Scratch::new();
+        let mut noted = Scratch::default();
         let many = 24 * LOOSE;
         for n in 0..many {
             noted.insert(of(n)).unwrap();
