@@ -16,7 +16,6 @@
 //! | [`spelling`] | one way to write what names a record |
 //! | [`repair`] | what follows from an identity number |
 //! | [`rows`] | one row to one record |
-//! | `seen` | which records a sheet has named |
 //! | `compose` | one record to one commit |
 //! | [`mod@write`] | batches of them, written while the next are prepared |
 //! | [`propose`] | a mapping for workbooks nobody has mapped yet |
@@ -39,7 +38,6 @@ pub mod references;
 pub mod repair;
 pub mod report;
 pub mod rows;
-mod seen;
 pub mod source;
 pub mod spelling;
 mod split;
@@ -56,10 +54,10 @@ pub use source::{Source, SourceError};
 use gridpass_core::id::GridId;
 
 use crate::app::App;
+use crate::db::sqlite::Scratch;
 use crate::db::{DbError, Principal};
 use crate::keys::KeyError;
 use rows::{Reader, Teller};
-use seen::Seen;
 use spelling::Keys;
 use split::Splitter;
 use write::{Part, Writer};
@@ -163,8 +161,8 @@ pub fn run(
     run_watched(app, mapping, options, files, &mut tell)
 }
 
-/// Imports the files table by table in the order of the mapping, so that what is referred to comes first. Memory holds one
-/// batch of rows and the ids of the records seen.
+/// Imports the files table by table in the order of the mapping, so that what is referred to comes first. Memory holds
+/// batches of rows; which records a sheet has named lies in a temporary file.
 pub fn run_watched(
     app: &App,
     mapping: &Mapping,
@@ -221,7 +219,7 @@ fn tables_in_order(
     let mut done = 0;
     for table in mapping.tables.iter().filter(|table| options.wants(&table.sheet)) {
         let Some(collection) = catalog.collection(&table.collection) else { continue };
-        let mut seen = Seen::default();
+        let mut seen = Scratch::default();
         for source in sources.iter().filter(|source| source.has(&table.sheet)) {
             let part = Part { source, table, collection };
             let last = source.last_row(&table.sheet);

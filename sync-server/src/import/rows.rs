@@ -12,12 +12,12 @@ use super::cells::{Cell, Row};
 use super::convert::{NOT_WHOLE, entries, text};
 use super::mapping::{Column, Of, Table, said};
 use super::report::{self, Problem};
-use super::seen::Seen;
 use super::source::Source;
 use super::spelling::Keys;
 use super::{ImportError, day, references, repair};
 use crate::app::App;
 use crate::db::Principal;
+use crate::db::sqlite::Scratch;
 
 /// A row as a record, before anything is known of what is stored.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
     pub fn read(
         &mut self,
         row: &Row,
-        seen: &mut Seen,
+        seen: &mut Scratch,
         tell: &mut dyn FnMut(&Problem),
     ) -> Result<Option<Result<Ready, ()>>, ImportError> {
         let columns = match self.columns.take() {
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         &mut self,
         columns: &Columns<'a>,
         row: &Row,
-        seen: &mut Seen,
+        seen: &mut Scratch,
         tell: &mut dyn FnMut(&Problem),
     ) -> Result<Option<Result<Ready, ()>>, ImportError> {
         let key_columns = self.table.key.texts();
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
             Err(code) => return refuse(first, code),
         };
         let record = self.keys.record(&self.collection.id, &parts);
-        if !seen.insert(record) {
+        if !seen.insert(record)? {
             return if self.table.repeats { Ok(None) } else { refuse(first, "key_twice") };
         }
         let grid = match (&self.table.grid, &columns.grid) {

@@ -12,6 +12,7 @@ use super::rows::{Ready, Teller};
 use super::source::Source;
 use super::{ImportError, TRIES};
 use crate::app::App;
+use crate::db::sqlite::Scratch;
 use crate::db::{Principal, RecordFacts, Underway};
 use crate::log::{Audit, Commit, Outcome, Write};
 
@@ -21,7 +22,7 @@ pub struct Writer<'a> {
     pub(super) catalog: &'a Catalog,
     dry_run: bool,
     /// In a dry run, which stores none of them: the records of the run with their grids.
-    planned: Grids,
+    planned: Scratch,
     underway: Option<Batch>,
     /// What became of the rows.
     pub summary: Summary,
@@ -69,7 +70,7 @@ struct Written {
 impl<'a> Writer<'a> {
     /// A writer of one run.
     pub fn new(app: &'a App, catalog: &'a Catalog, dry_run: bool) -> Self {
-        Self { app, catalog, dry_run, planned: Grids::new(), underway: None, summary: Summary::default() }
+        Self { app, catalog, dry_run, planned: Scratch::default(), underway: None, summary: Summary::default() }
     }
 
     /// Prepares rows and hands them to the database, once that has those before them on disk. No record comes twice
@@ -105,8 +106,8 @@ impl<'a> Writer<'a> {
             self.hand_over(&mut batch, commits)?;
         }
         if self.dry_run {
-            self.planned.append(&mut batch.grids);
-            return Ok(());
+            let mut planned = batch.grids.into_iter();
+            return Ok(planned.try_for_each(|(record, grid)| self.planned.put(record, grid))?);
         }
         let detail = serde_json::json!({
             "file": gridpass_core::id::hex(&part.source.hash),
@@ -130,9 +131,17 @@ impl<'a> Writer<'a> {
         let (now_ms, collection) = (self.app.now_ms(), part.collection);
         let teller = self.teller(part);
         let before = self.underway.as_ref().map(|batch| &batch.grids);
-        let unread = |to: &RecordId| before.and_then(|grids| grids.get(to)).or_else(|| self.planned.get(to)).copied();
-        let referred = rows.iter().flat_map(|row| &row.refs).map(|reference| reference.to);
-        let referred: Vec<RecordId> = referred.filter(|to| unread(to).is_none()).collect();
+        let mut unread = Grids::new();
+        let mut referred = Vec::new();
+        for to in rows.iter().flat_map(|row| &row.refs).map(|reference| reference.to) {
+            match before.and_then(|grids| grids.get(&to)).copied() {
+                Some(grid) => drop(unread.insert(to, grid)),
+                None => match self.planned.get(to)? {
+                    Some(grid) => drop(unread.insert(to, grid)),
+                    None => referred.push(to),
+                },
+            }
+        }
         let homes = self.app.db.homes(&Principal::SERVER, now_ms, &referred)?;
         let records: Vec<RecordId> = rows.iter().map(|row| row.record).collect();
         let mut standing = self.app.db.standing(&Principal::SERVER, now_ms, &records)?;
@@ -141,7 +150,12 @@ impl<'a> Writer<'a> {
         for row in rows {
             // None is a record that is not there, and one that lies in no grid has none.
             let grid_of = |to: &RecordId| {
-                batch.grids.get(to).copied().or_else(|| unread(to)).or_else(|| homes.get(to).map(|home| home.grid()))
+                batch
+                    .grids
+                    .get(to)
+                    .or_else(|| unread.get(to))
+                    .copied()
+                    .or_else(|| homes.get(to).map(|home| home.grid()))
             };
             let lost = row.refs.iter().find(|reference| grid_of(&reference.to).is_none());
             let lost = lost.map(|reference| reference.column);

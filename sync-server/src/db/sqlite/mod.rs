@@ -14,6 +14,7 @@ mod push;
 mod read;
 mod readers;
 mod rebuild;
+mod scratch;
 mod share;
 mod stored;
 mod trace;
@@ -43,6 +44,7 @@ use commit::execute;
 pub use copy::{beside, is_open, mark_as_copy, verify_copy};
 use marker::Marker;
 use readers::Readers;
+pub use scratch::Scratch;
 pub use writer::Work;
 use writer::Writer;
 
