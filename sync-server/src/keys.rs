@@ -44,6 +44,14 @@ pub enum KeyError {
         /// The file.
         file: String,
     },
+    /// Somebody's certificate without its key; it is not replaced.
+    #[error("{file} is missing, the key of {certificate}; put it back, or take the certificate away to have both made")]
+    CertificateAlone {
+        /// The key's file.
+        file: String,
+        /// The certificate's.
+        certificate: String,
+    },
     /// The operating system gives no randomness.
     #[error("the operating system gives no randomness")]
     NoRandomness,
@@ -60,17 +68,23 @@ impl Keys {
         let opening = OpeningKey::from_secret(&secret(&folder.join("sealing.key"))?);
         let (key_file, certificate_file) = (folder.join("tls.key"), folder.join("tls.crt"));
         if !key_file.exists() {
+            if certificate_file.exists() {
+                let (file, certificate) = (key_file.display().to_string(), certificate_file.display().to_string());
+                return Err(KeyError::CertificateAlone { file, certificate });
+            }
             let pair = rcgen::KeyPair::generate().map_err(|_| KeyError::NoRandomness)?;
+            put_whole(&key_file, pair.serialize_pem().as_bytes())?;
+        }
+        let tls_key = read(&key_file)?;
+        let pair = rcgen::KeyPair::from_pem(&tls_key)
+            .map_err(|_| KeyError::NotAKey { file: key_file.display().to_string() })?;
+        if !certificate_file.exists() {
             let certificate = rcgen::CertificateParams::new(vec!["gridpass".to_owned(), "localhost".to_owned()])
                 .and_then(|params| params.self_signed(&pair))
                 .map_err(|_| KeyError::NoRandomness)?;
-            // Where there is a key there is its certificate; one without a key is of no use.
             put_whole(&certificate_file, certificate.pem().as_bytes())?;
-            put_whole(&key_file, pair.serialize_pem().as_bytes())?;
         }
-        let (tls_key, tls_certificate) = (read(&key_file)?, read(&certificate_file)?);
-        let pair = rcgen::KeyPair::from_pem(&tls_key)
-            .map_err(|_| KeyError::NotAKey { file: key_file.display().to_string() })?;
+        let tls_certificate = read(&certificate_file)?;
         let tls_pin = Sha256::digest(pair.subject_public_key_info()).into();
         Ok(Self { signing, opening, tls_certificate, tls_key, tls_pin })
     }
@@ -133,4 +147,29 @@ fn put_whole(file: &Path, bytes: &[u8]) -> Result<(), KeyError> {
 /// Makes durable that a file or folder was made.
 fn flush_folder_of(made: &Path) -> std::io::Result<()> {
     fs::File::open(made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_without_its_key_is_named_and_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Keys::open(folder.path()).unwrap();
+        fs::remove_file(folder.path().join("tls.key")).unwrap();
+        let error = Keys::open(folder.path()).map(|keys| keys.tls_pin).unwrap_err().to_string();
+        assert!(error.contains("tls.key is missing") && error.contains("tls.crt"), "{error}");
+        assert_eq!(read(&folder.path().join("tls.crt")).unwrap(), first.tls_certificate);
+    }
+
+    #[test]
+    fn a_key_without_its_certificate_gets_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Keys::open(folder.path()).unwrap();
+        fs::remove_file(folder.path().join("tls.crt")).unwrap();
+        let again = Keys::open(folder.path()).unwrap();
+        assert_eq!((again.tls_pin, again.tls_key), (first.tls_pin, first.tls_key));
+        assert!(again.tls_certificate.contains("END CERTIFICATE"));
+    }
 }
