@@ -477,7 +477,7 @@ impl Inner {
                 .iter()
                 .any(|row| row.intent == own.intent.id && is_not_of_another(row, self.enrolment().device));
             if taken_by_other && !same_intent && own.stored_hash.is_none() && own.state != PendingState::Fallen {
-                taken.forked = true;
+                taken.forked |= own.actor == self.actor(tx)?;
                 let fallen = Pending { state: PendingState::Fallen, attempts: own.attempts + 1, ..own.clone() };
                 pending::add(tx, &fallen)?;
             }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::{ActorId, BatchId, BlobHash};
+use gridpass_core::id::{ActorId, BatchId, BlobHash, DeviceId};
 use gridpass_core::sync::{self, Effect, Event, Failure, Outcome};
 use gridpass_core::wire::{
-    self, BucketCursor, Challenge, ChallengeAnswer, PullAnswer, PullRequest, PushAnswer, PushRequest, Token,
+    self, BucketCursor, Challenge, ChallengeAnswer, Nonce, PullAnswer, PullRequest, PushAnswer, PushRequest, Token,
     TokenRequest, WireError,
 };
 use minicbor::{Decode, Encode};
@@ -20,6 +20,7 @@ use crate::error::{ApiError, FULL};
 use crate::files;
 use crate::outbox::OutboxError;
 use crate::phone::{Inner, Phone};
+use crate::secrets::Enrolment;
 use crate::store::bucket::BucketState;
 use crate::store::pending::{self, Batch, PendingState};
 use crate::store::{self, StoreError, bucket, locked, meta, settled};
@@ -252,20 +253,13 @@ impl Inner {
     pub(crate) async fn authenticate(&self) -> Result<Event, Stop> {
         let _one = self.authenticating.lock().await;
         *locked(&self.token) = None;
-        let enrolment = self.enrolment();
-        let device = enrolment.device;
-        let challenge = wire::pack(&Challenge { device });
-        let challenge: ChallengeAnswer = self.post("/sync/v1/challenge", challenge, SMALL_ANSWER).await?;
-        let message = TokenRequest::message(device, &challenge.challenge, &enrolment.nonces);
-        let request = TokenRequest {
-            device,
-            key: self.device.signing.id(),
-            challenge: challenge.challenge,
-            nonces: enrolment.nonces,
-            app_version: self.host.app_version.clone(),
-            signature: self.device.signing.sign(&message),
-        };
-        let token: Token = self.post("/sync/v1/token", wire::pack(&request), SMALL_ANSWER).await?;
+        let Enrolment { device, nonces, .. } = self.enrolment();
+        let mut parts = nonces.chunks(TokenRequest::MAX_NONCES);
+        let current = parts.next_back().unwrap_or_default();
+        for earlier in parts {
+            self.ask_token(device, earlier).await?;
+        }
+        let token = self.ask_token(device, current).await?;
         let mut enrolment = locked(&self.enrolment);
         if enrolment.grants != token.grants {
             enrolment.grants = token.grants;
@@ -276,6 +270,21 @@ impl Inner {
         *locked(&self.token) = Some(token.token);
         self.stale_token.store(false, Ordering::Release);
         Ok(Event::Authenticated)
+    }
+
+    async fn ask_token(&self, device: DeviceId, nonces: &[Nonce]) -> Result<Token, Stop> {
+        let challenge = wire::pack(&Challenge { device });
+        let ChallengeAnswer { challenge } = self.post("/sync/v1/challenge", challenge, SMALL_ANSWER).await?;
+        let message = TokenRequest::message(device, &challenge, nonces);
+        let request = TokenRequest {
+            device,
+            key: self.device.signing.id(),
+            challenge,
+            nonces: nonces.to_vec(),
+            app_version: self.host.app_version.clone(),
+            signature: self.device.signing.sign(&message),
+        };
+        self.post("/sync/v1/token", wire::pack(&request), SMALL_ANSWER).await
     }
 
     async fn push(&self) -> Result<Event, Stop> {

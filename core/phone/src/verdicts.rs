@@ -85,7 +85,8 @@ impl Inner {
                 self.accept(tx, now, pending, via)
             }
             Fate::AuthorAgain { as_new_actor } => {
-                if as_new_actor {
+                // The first item of the old actor makes a new one for all.
+                if as_new_actor && pending.actor == self.actor(tx)? {
                     self.new_actor(tx)?;
                 }
                 pending.attempts += 1;

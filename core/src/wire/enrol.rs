@@ -190,7 +190,8 @@ pub struct TokenRequest {
     #[n(2)]
     #[cbor(with = "minicbor::bytes")]
     pub challenge: Vec<u8>,
-    /// The nonces of all database files the device has had under this key; the last is the current one.
+    /// Nonces of database files the device has had under this key, at most [`TokenRequest::MAX_NONCES`]. A device that
+    /// has had more asks more than once; the last nonce of its last request is the current one.
     #[n(3)]
     pub nonces: Vec<Nonce>,
     /// The app's version.
@@ -219,6 +220,9 @@ impl Nonce {
 }
 
 impl TokenRequest {
+    /// How many nonces one request may tell.
+    pub const MAX_NONCES: usize = 100;
+
     /// What the device signs.
     pub fn message(device: DeviceId, challenge: &[u8], nonces: &[Nonce]) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();

@@ -79,7 +79,7 @@ pub async fn token(
     Packed(request): Packed<TokenRequest>,
 ) -> Result<Packed<Token>, ApiError> {
     peer.pass(&app.throttle.sign_in)?;
-    if request.nonces.len() > 100 {
+    if request.nonces.len() > TokenRequest::MAX_NONCES {
         return Err(ApiError::bad("too_many", "nonces"));
     }
     blocking(move || {

@@ -1,6 +1,7 @@
 //! Restored servers, restored phones, copied phones.
 
 use gridpass_core::value::Value;
+use gridpass_core::wire::TokenRequest;
 use gridpass_phone::RecordState;
 
 use crate::host::{Handset, edit};
@@ -102,6 +103,47 @@ fn a_phone_put_back_from_a_backup_notices_and_goes_on_as_a_new_actor() {
     ann.save(person, vec![edit("phone/3", NOTHING, "13900000003|家人")]);
     assert!(ann.sync().complete);
     assert_eq!(ann.phone().show(person).unwrap().row.state, RecordState::OnServer);
+}
+
+#[test]
+fn a_copy_with_much_to_send_becomes_one_new_actor() {
+    let server = Server::new();
+    let mut ann = Handset::enrolled(&server, 1);
+    ann.sync();
+    let people = ["张三", "李四", "王五"].map(|name| ann.person(name));
+    ann.sync();
+    let backup = ann.snapshot();
+    let name_all =
+        |ann: &Handset, phone| people.map(|person| ann.save(person, vec![edit(phone, NOTHING, "13900000001|本人")]));
+    name_all(&ann, "phone/1");
+    ann.sync();
+    // Its counts are used again for other work, all of it in one push.
+    ann.put_back(backup.path());
+    name_all(&ann, "phone/2");
+    assert!(ann.sync().complete);
+    for (person, phone) in people.into_iter().zip(["phone/1", "phone/2"]) {
+        assert_eq!(server.values(person, phone), ["13900000001|本人".into()]);
+    }
+    assert_eq!(server.world().seen.nonces, 2);
+}
+
+#[test]
+fn a_phone_that_was_put_back_for_ever_still_signs_in() {
+    let server = Server::new();
+    let mut ann = Handset::enrolled(&server, 1);
+    ann.sync();
+    let person = ann.person("张三");
+    ann.sync();
+    let backup = ann.snapshot();
+    for time in 0..=TokenRequest::MAX_NONCES {
+        ann.save(person, vec![edit(&format!("phone/{time}"), NOTHING, "13900000001|本人")]);
+        assert!(ann.sync().complete);
+        ann.put_back(backup.path());
+    }
+    server.world().end_tokens();
+    assert!(ann.sync().complete);
+    assert_eq!(server.world().seen.nonces, 1, "of the second request");
+    assert_eq!(ann.value(person, "phone/100"), "13900000001|本人".into());
 }
 
 #[test]

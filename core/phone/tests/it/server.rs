@@ -363,6 +363,9 @@ impl World {
         self.tokens += 1;
         let token = format!("token {}", self.tokens);
         let Some(device) = self.devices.get_mut(&request.device) else { return refused(403, "device_unknown") };
+        if request.nonces.len() > TokenRequest::MAX_NONCES {
+            return refused(400, "too_many");
+        }
         let message = TokenRequest::message(request.device, &request.challenge, &request.nonces);
         verify(&device.public, &message, &request.signature).unwrap();
         self.seen.nonces = request.nonces.len();
