@@ -176,6 +176,7 @@ fn grouped(number: u64) -> String {
 
 /// What a report tells, and the counts that it tells it of.
 const TOLD: &[(&str, &[&str])] = &[
+    ("phones with two users", &["shared"]),
     ("requests that the server answered", &["requests"]),
     ("requests that were lost", &["lose_request"]),
     ("answers that were lost after the server had done its work", &["lose_answer"]),

@@ -17,14 +17,17 @@ pub type Secrets = BTreeMap<String, Vec<u8>>;
 /// The version of a built-in catalog that no published one comes after.
 const NEVER_OVERTAKEN: u32 = 1_000_000;
 
-/// Everything of a phone that outlives its process and its folder.
+/// Everything of a phone that outlives its process and its folder, as the app has it for one user of it.
 #[derive(Clone)]
 pub struct Platform {
+    /// The user.
+    user: usize,
     /// The wall clock, in milliseconds since 1970.
     pub wall: Arc<AtomicI64>,
     /// The clock that nobody sets.
     monotonic: Arc<AtomicI64>,
-    secrets: Arc<Mutex<Secrets>>,
+    /// The key store, by user.
+    secrets: Arc<Mutex<BTreeMap<usize, Secrets>>>,
     random: Arc<Draw>,
     /// How many calls still work; negative = all.
     left: Arc<AtomicI64>,
@@ -36,6 +39,7 @@ impl Platform {
     /// A platform of its own.
     pub fn new(seed: u64, phone: usize, wall_ms: i64) -> Self {
         Self {
+            user: phone,
             wall: Arc::new(AtomicI64::new(wall_ms)),
             monotonic: Arc::new(AtomicI64::new(1_000)),
             secrets: Arc::default(),
@@ -47,9 +51,20 @@ impl Platform {
 
     /// The same secrets on another phone.
     pub fn cloned(&self, seed: u64, phone: usize) -> Self {
-        let secrets = self.secrets();
         let other = Self::new(seed, phone, self.wall.load(Ordering::Relaxed));
-        Self { secrets: Arc::new(Mutex::new(secrets)), ..other }
+        other.set_secrets(self.secrets());
+        other
+    }
+
+    /// For another user of the same phone.
+    pub fn shared(&self, seed: u64, user: usize) -> Self {
+        let Self { random, left, .. } = Self::new(seed, user, 0);
+        Self { user, random, left, ..self.clone() }
+    }
+
+    /// Whether it is of the same phone.
+    pub fn is_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.wall, &other.wall)
     }
 
     /// Time goes by.
@@ -60,17 +75,21 @@ impl Platform {
 
     /// What is kept under a name.
     pub fn secret(&self, name: &str) -> Option<Vec<u8>> {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.with_secrets(|kept| kept.get(name).cloned())
     }
 
     /// All that is kept.
     pub fn secrets(&self) -> Secrets {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.with_secrets(|kept| kept.clone())
     }
 
     /// Keeps what was kept once.
     pub fn set_secrets(&self, secrets: Secrets) {
-        *self.secrets.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
+        self.with_secrets(|kept| *kept = secrets);
+    }
+
+    fn with_secrets<T>(&self, work: impl FnOnce(&mut Secrets) -> T) -> T {
+        work(self.secrets.lock().unwrap_or_else(PoisonError::into_inner).entry(self.user).or_default())
     }
 
     /// Fails for good after so many more calls; a negative number mends it.
@@ -113,18 +132,18 @@ impl Platform {
 impl KeyStore for Platform {
     fn load(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
         self.call("key store")?;
-        Ok(self.secrets.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned())
+        Ok(self.secret(name))
     }
 
     fn store(&self, name: &str, secret: &[u8]) -> Result<(), HostError> {
         self.call("key store")?;
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), secret.to_vec());
+        self.with_secrets(|kept| kept.insert(name.to_owned(), secret.to_vec()));
         Ok(())
     }
 
     fn delete(&self, name: &str) -> Result<(), HostError> {
         self.call("key store")?;
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.with_secrets(|kept| kept.remove(name));
         Ok(())
     }
 }

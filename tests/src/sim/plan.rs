@@ -172,11 +172,16 @@ pub struct Plan {
     pub seed: u64,
     /// How many phones there are.
     pub phones: u8,
+    /// How many of them have a second user.
+    pub shared: u8,
     /// How many grids there are.
     pub grids: u8,
     /// What happens, in order.
     pub steps: Vec<Step>,
 }
+
+/// The word before the number of phones with a second user, which a plan may leave out.
+const SHARED: &str = "shared";
 
 /// A text that is no plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +193,7 @@ impl Plan {
         let draw = Draw::new(seed, 1);
         let phones = 2 + draw.below(4);
         let grids = 1 + draw.below(2);
+        let shared = draw.below(2);
         let total = ACTS.iter().map(|(.., weight)| weight).sum();
         let step = |_| {
             let mut at = draw.below(total);
@@ -200,14 +206,14 @@ impl Plan {
                 at -= weight;
             }
             let number = || u32::try_from(draw.below(1000)).unwrap_or(0);
-            Step { act, phone: u8::try_from(draw.below(phones)).unwrap_or(0), a: number(), b: number() }
+            Step { act, phone: u8::try_from(draw.below(phones + shared)).unwrap_or(0), a: number(), b: number() }
         };
         // A district with an address and an organisation that every phone may hold.
         let founded = [(Act::Create, 0), (Act::Whole, 0), (Act::Create, 1), (Act::Whole, 0)];
         let founded = founded.map(|(act, a)| Step { act, phone: 0, a, b: 0 });
         let steps = founded.into_iter().chain((0..steps).map(step)).collect();
         let small = |number| u8::try_from(number).unwrap_or(2);
-        Self { seed, phones: small(phones), grids: small(grids), steps }
+        Self { seed, phones: small(phones), shared: small(shared), grids: small(grids), steps }
     }
 
     /// The smallest plan found that still fails: pieces are left out, large ones first, while it does.
@@ -236,7 +242,7 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {} phones {} grids {}", self.seed, self.phones, self.grids)?;
+        writeln!(f, "seed {} phones {} grids {} {SHARED} {}", self.seed, self.phones, self.grids, self.shared)?;
         for step in &self.steps {
             let name = ACTS.iter().find(|(act, ..)| *act == step.act).map_or("", |(_, name, _)| name);
             writeln!(f, "{name} {} {} {}", step.phone, step.a, step.b)?;
@@ -253,10 +259,12 @@ impl FromStr for Plan {
         let mut head = lines.next().ok_or(NoPlan)?.split_whitespace();
         let mut number = |name| match (head.next(), head.next()) {
             (Some(word), Some(number)) if word == name => number.parse::<u64>().map_err(|_| NoPlan),
+            (None, None) if name == SHARED => Ok(0),
             _ => Err(NoPlan),
         };
         let small = |number: u64| u8::try_from(number).map_err(|_| NoPlan);
         let (seed, phones, grids) = (number("seed")?, small(number("phones")?)?, small(number("grids")?)?);
+        let shared = small(number(SHARED)?)?;
         let step = |line: &str| {
             let mut words = line.split_whitespace();
             let name = words.next()?;
@@ -266,7 +274,7 @@ impl FromStr for Plan {
             Some(Step { act, phone, a, b })
         };
         let steps = lines.map(|line| step(line).ok_or(NoPlan)).collect::<Result<_, _>>()?;
-        Ok(Self { seed, phones, grids, steps })
+        Ok(Self { seed, phones, shared, grids, steps })
     }
 }
 

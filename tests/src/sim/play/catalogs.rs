@@ -37,9 +37,8 @@ impl Play {
 
     /// Another app over the same folder.
     pub(super) fn change_app(&mut self, number: usize) -> Result<(), Error> {
-        let handset = self.handset(number)?;
-        handset.platform.behind.fetch_xor(true, Ordering::Relaxed);
-        handset.restart()
+        self.handset(number)?.platform.behind.fetch_xor(true, Ordering::Relaxed);
+        self.users_of_phone(number).into_iter().try_for_each(|user| self.handset(user)?.restart())
     }
 
     /// A field of a published catalog, on a phone that has taken it up.

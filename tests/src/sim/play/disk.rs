@@ -3,13 +3,26 @@
 use super::*;
 
 impl Play {
-    /// Ends a phone's process as it was at its moment, if that has come. Nobody may hold the phone any more.
+    /// Ends a phone's process as it was at its moment, if that has come. Nobody may hold the phone any more. The power goes
+    /// for all who use the phone; the others have done nothing since the moment.
     pub(super) fn ended(&mut self, number: usize) -> Result<bool, Error> {
-        let planted = self.planted;
-        let Some((sure, ends)) = self.handset(number)?.end_if_due(planted)? else { return Ok(false) };
-        self.model.ended_within(number, sure);
+        let Some(ends) = self.end_one(number)? else { return Ok(false) };
         self.count(if ends == Ends::Process { "died" } else { "lost_power" });
+        if ends != Ends::Process {
+            for other in self.users_of_phone(number).into_iter().filter(|other| *other != number) {
+                let noted = self.noted.clone();
+                self.handset(other)?.end_within(0, ends, noted)?;
+                self.end_one(other)?;
+            }
+        }
         Ok(true)
+    }
+
+    fn end_one(&mut self, number: usize) -> Result<Option<Ends>, Error> {
+        let planted = self.planted;
+        let Some((sure, ends)) = self.handset(number)?.end_if_due(planted)? else { return Ok(None) };
+        self.model.ended_within(number, sure);
+        Ok(Some(ends))
     }
 
     /// The server loses its power between two requests, or after some moments of the next.

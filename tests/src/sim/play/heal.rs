@@ -12,8 +12,7 @@ impl Play {
             self.handset(number)?.give_up_sync();
         }
         self.net.held().mail.clear();
-        self.server.clock.fetch_add(WAIT_MS, Ordering::Relaxed);
-        self.handsets.iter().for_each(|handset| handset.platform.pass(WAIT_MS));
+        self.pass(WAIT_MS);
         Ok(())
     }
 
@@ -35,8 +34,7 @@ impl Play {
         self.net.held().mail.clear();
         self.settle_down()?;
         // What waits in a grid that was lost is taken for some days, and then its author is told.
-        self.server.clock.fetch_add(AFTER_GRACE_MS, Ordering::Relaxed);
-        self.handsets.iter().for_each(|handset| handset.platform.pass(AFTER_GRACE_MS));
+        self.pass(AFTER_GRACE_MS);
         self.settle_down()
     }
 

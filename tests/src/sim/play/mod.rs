@@ -157,13 +157,15 @@ impl Play {
         };
         planted.on_server(&mut play.server)?;
         play.server.disk.lies(planted.lie_of_server());
-        for number in 0..usize::from(plan.phones.max(1)) {
-            play.enrol(number)?;
+        let phones = usize::from(plan.phones.max(1));
+        for number in 0..phones + usize::from(plan.shared) {
+            play.enrol(number, number.checked_sub(phones))?;
         }
         Ok(play)
     }
 
-    fn enrol(&mut self, number: usize) -> Result<(), Error> {
+    /// Enrols a user, on a phone of his own or beside the user of another.
+    fn enrol(&mut self, number: usize, beside: Option<usize>) -> Result<(), Error> {
         let user = UserId([u8::try_from(number + 1)?; 16]);
         let app = self.server.app()?.clone();
         app.db.add_user(START_MS, user, &format!("user{number}"), "某人")?;
@@ -171,7 +173,14 @@ impl Play {
         app.db.add_enrol_code(START_MS, *blake3::hash(code.as_bytes()).as_bytes(), user, START_MS + 3_600_000)?;
         // Hardly a phone's clock is right.
         let off_ms = [0, -86_400_000, 7_200_000, 31_536_000_000].get(self.draw.below(4)).copied().unwrap_or(0);
-        let platform = Platform::new(self.seed, number, START_MS + off_ms);
+        let platform = match beside {
+            None => Platform::new(self.seed, number, START_MS + off_ms),
+            Some(other) => {
+                let seed = self.seed;
+                self.count("shared");
+                self.handset(other)?.platform.shared(seed, number)
+            }
+        };
         let folder = self.folder.path().join(format!("phone{number}"));
         let code = EnrolCode { url: "https://localhost".into(), code, pin: app.keys.tls_pin }.to_string();
         let host = platform.host(&self.net, number);
@@ -215,11 +224,27 @@ impl Play {
         Ok(self.handsets.get(number).ok_or("no such phone")?.phone()?.clone())
     }
 
+    /// Who uses the same phone, this one among them.
+    fn users_of_phone(&self, number: usize) -> Vec<usize> {
+        let Some(handset) = self.handsets.get(number) else { return Vec::new() };
+        let others = self.handsets.iter().filter(|other| other.platform.is_with(&handset.platform));
+        others.map(|other| other.number).collect()
+    }
+
+    /// Time goes by for all.
+    fn pass(&mut self, ms: i64) {
+        self.server.clock.fetch_add(ms, Ordering::Relaxed);
+        for (number, handset) in self.handsets.iter().enumerate() {
+            if !self.handsets.iter().take(number).any(|other| other.platform.is_with(&handset.platform)) {
+                handset.platform.pass(ms);
+            }
+        }
+    }
+
     fn step(&mut self, step: &Step) -> Result<(), Error> {
         let number = usize::from(step.phone).checked_rem(self.handsets.len()).unwrap_or(0);
         let (a, b) = (step.a as usize, step.b as usize);
-        self.server.clock.fetch_add(500, Ordering::Relaxed);
-        self.handsets.iter().for_each(|handset| handset.platform.pass(500));
+        self.pass(500);
         let name = super::plan::ACTS.iter().find(|(act, ..)| *act == step.act).map_or("", |(_, name, _)| *name);
         self.count(name);
         match step.act {
@@ -258,10 +283,16 @@ impl Play {
                 self.handset(number)?.end_within(moments_to(a, b) - 1, ends, noted)?;
             }
             Act::PowerServer => self.power_server(a, b)?,
-            Act::Full => self.handset(number)?.disk.set_room(Some(room(a, b))),
+            Act::Full => {
+                for user in self.users_of_phone(number) {
+                    self.handset(user)?.disk.set_room(Some(room(a, b)));
+                }
+            }
             Act::FullServer => self.server.disk.set_room(Some(room(a, b))),
             Act::Room => {
-                self.handset(number)?.disk.set_room(None);
+                for user in self.users_of_phone(number) {
+                    self.handset(user)?.disk.set_room(None);
+                }
                 self.server.disk.set_room(None);
             }
             Act::Assign | Act::Move | Act::Forge | Act::Publish | Act::Backup | Act::Restore
@@ -292,7 +323,7 @@ impl Play {
             Act::Clock => {
                 let jump = [-86_400_000, -1_000, 7_200_000, 31_536_000_000].get(a % 4).copied().unwrap_or(0);
                 self.handset(number)?.platform.wall.fetch_add(jump, Ordering::Relaxed);
-                self.model.clock_jumped(number);
+                self.users_of_phone(number).into_iter().for_each(|user| self.model.clock_jumped(user));
             }
             Act::Wait => self.wait()?,
             Act::Assign => self.change_assignment(number, b)?,
