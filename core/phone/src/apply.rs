@@ -14,14 +14,14 @@ use gridpass_core::sync::Event;
 use gridpass_core::wire::{
     self, BucketPage, ChangeRow, Cursor, Granted, PullAnswer, PullRequest, Role, RowKind, Touched, WireError,
 };
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
 use crate::edit::save_entry;
 use crate::error::ApiError;
 use crate::merge::load;
 use crate::outbox::Entry;
 use crate::phone::{CATALOG, Inner, Now};
-use crate::project::{index, leave_search_for_later, project, project_settled};
+use crate::project::{Here, index, leave_search_for_later, project, project_settled};
 use crate::store::bucket::{BucketState, HeldBucket};
 use crate::store::pending::{self, Pending, PendingState};
 use crate::store::settled::{self, Settled};
@@ -69,7 +69,7 @@ impl Taken {
     }
 
     /// Whether work is pending on the record.
-    fn is_pending(&self, tx: &Transaction<'_>, record: RecordId) -> store::Result<bool> {
+    fn is_pending(&self, tx: &Connection, record: RecordId) -> store::Result<bool> {
         Ok(self.any_pending && pending::is_on(tx, record)?)
     }
 }
@@ -150,9 +150,10 @@ impl Inner {
     ) -> store::Result<()> {
         let bucket = &part.bucket;
         let held = bucket::get(tx, bucket)?;
+        let here = Here::new(tx);
         for touched in part.records {
             if let Some(held) = &held {
-                self.take_record(tx, catalog, Some(held), RowKind::PUT, touched, taken)?;
+                self.take_record(&here, catalog, Some(held), RowKind::PUT, touched, taken)?;
             }
         }
         let Some(hash) = part.ends else { return Ok(()) };
@@ -345,7 +346,7 @@ impl Inner {
         for row in rows {
             match (row.touched, row.kind) {
                 (Some(touched), kind) if kind != RowKind::REMOVE => {
-                    self.take_record(tx, catalog, Some(&held), kind, touched, &mut taken)?;
+                    self.take_record(&Here::new(tx), catalog, Some(&held), kind, touched, &mut taken)?;
                 }
                 _ => {
                     bucket::remove_member(tx, &held.bucket, row.record)?;
@@ -388,7 +389,7 @@ impl Inner {
         let mut taken = Taken::look_out(tx)?;
         for touched in whole {
             if bucket::is_member(tx, touched.record)? {
-                self.take_record(tx, catalog, None, RowKind::PUT, touched, &mut taken)?;
+                self.take_record(&Here::new(tx), catalog, None, RowKind::PUT, touched, &mut taken)?;
             }
         }
         for record in &request.whole {
@@ -400,14 +401,15 @@ impl Inner {
     /// Stores one record as it stands on the server.
     fn take_record(
         &self,
-        tx: &Transaction<'_>,
+        here: &Here<'_>,
         catalog: &Catalog,
         held: Option<&HeldBucket>,
         kind: RowKind,
         touched: Touched,
         taken: &mut Taken,
     ) -> store::Result<()> {
-        let record = touched.record;
+        let (tx, record) = (here.db, touched.record);
+        here.forget(record);
         let old = settled::get(tx, record)?;
         let is_pending = taken.is_pending(tx, record)?;
         let is_new = old.is_none() && !is_pending;
@@ -452,14 +454,14 @@ impl Inner {
         taken.catalog |= settled.collection == CATALOG;
         match is_pending || is_on_screen {
             true => Ok(()),
-            false => project_settled(tx, catalog, settled, taken.searchable_to),
+            false => project_settled(here, catalog, settled, taken.searchable_to),
         }
     }
 
     /// An own place in the own count that another change took: the database was copied.
     fn look_for_fork(
         &self,
-        tx: &Transaction<'_>,
+        tx: &Connection,
         pending: &[Pending],
         changes: &[ChangeRow],
         taken: &mut Taken,

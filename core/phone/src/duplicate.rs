@@ -56,7 +56,7 @@ struct Typed<'a> {
 
 impl Typed<'_> {
     fn hits(&self, duplicate: &Duplicate) -> store::Result<Vec<ViewRow>> {
-        let title = projection::title(self.catalog, self.form, self.values, &Here(self.db)).zh;
+        let title = projection::title(self.catalog, self.form, self.values, &Here::new(self.db)).zh;
         let wanted: Vec<(&Field, Value)> = duplicate
             .fields
             .iter()

@@ -505,7 +505,7 @@ impl RuleFacts for FactsHere<'_> {
     }
 
     fn fact(&self, name: &str) -> Value {
-        fact(name, self.own.as_deref(), self.values, &Here(self.tx))
+        fact(name, self.own.as_deref(), self.values, &Here::new(self.tx))
     }
 }
 

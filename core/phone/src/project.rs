@@ -1,5 +1,9 @@
 //! From the values of a record to its rows for screens: title, order, links, search text.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use gridpass_core::bucket::{Bucket, BucketClass};
 use gridpass_core::catalog::{Catalog, Collection, Field, PickPart, Search, ended};
 use gridpass_core::id::{GridId, RecordId, UserId};
@@ -18,16 +22,36 @@ const MARK: &str = "s/r/";
 /// How many records one after the other are named after each other at most.
 const MAX_DEPTH: usize = 8;
 
-/// Other records of this phone, for titles and search text.
-pub(crate) struct Here<'a>(pub &'a Connection);
+/// Other records of this phone, for titles and search text. What it was asked for once it keeps: many records hang on
+/// the same one.
+pub(crate) struct Here<'a> {
+    pub db: &'a Connection,
+    known: RefCell<BTreeMap<RecordId, Rc<(String, Values)>>>,
+}
+
+impl<'a> Here<'a> {
+    pub fn new(db: &'a Connection) -> Self {
+        Self { db, known: RefCell::default() }
+    }
+
+    /// The record was written: what is known of it may be no more.
+    pub fn forget(&self, record: RecordId) {
+        self.known.borrow_mut().remove(&record);
+    }
+}
 
 impl Records for Here<'_> {
-    fn record(&self, id: &str) -> Option<(String, Values)> {
+    fn record(&self, id: &str) -> Option<Rc<(String, Values)>> {
         let record = id.parse().ok()?;
+        if let Some(known) = self.known.borrow().get(&record) {
+            return Some(known.clone());
+        }
         // A title without its upper part is better than no title: what cannot be read is taken as not here.
-        let row = view::get(self.0, record).ok()??;
-        let shown = merge::shown(self.0, record).ok()??;
-        Some((row.collection, plain(&shown)))
+        let row = view::get(self.db, record).ok()??;
+        let shown = merge::shown(self.db, record).ok()??;
+        let found = Rc::new((row.collection, plain(&shown)));
+        self.known.borrow_mut().insert(record, found.clone());
+        Some(found)
     }
 }
 
@@ -35,9 +59,9 @@ impl Linked for Here<'_> {
     fn naming(&self, id: &str, key: &str) -> Vec<(String, Values)> {
         let Ok(record) = id.parse() else { return Vec::new() };
         // A warning that is not given is better than a save that fails.
-        let links = view::links_to(self.0, record).unwrap_or_default();
+        let links = view::links_to(self.db, record).unwrap_or_default();
         let sources = links.into_iter().filter(|(at, _)| at == key).map(|(_, source)| source);
-        let shown = |source| merge::shown(self.0, source).ok().flatten();
+        let shown = |source| merge::shown(self.db, source).ok().flatten();
         sources.filter_map(|source| Some((source.to_string(), plain(&shown(source)?)))).collect()
     }
 }
@@ -57,17 +81,18 @@ fn project_with(db: &Connection, catalog: &Catalog, loaded: &Loaded, before: Opt
     let here = loaded.settled.is_none() || bucket::is_member(db, loaded.record)?;
     let shown = if loaded.pending.is_empty() { None } else { Some(&loaded.screen) };
     let record = Projection { before, ..Projection::of(loaded.record, &loaded.collection, &loaded.screen) };
-    record.write(db, catalog, shown, !here, Way { left: MAX_DEPTH, aliased: false, searchable_to: i64::MAX })
+    let way = Way { left: MAX_DEPTH, aliased: false, searchable_to: i64::MAX };
+    record.write(&Here::new(db), catalog, shown, !here, way)
 }
 
 /// Makes the rows of a record as the server has it; rows with a number after `searchable_to` get their search text from
 /// [`index`].
-pub(crate) fn project_settled(db: &Connection, catalog: &Catalog, settled: Settled, searchable_to: i64) -> Result<()> {
+pub(crate) fn project_settled(here: &Here<'_>, catalog: &Catalog, settled: Settled, searchable_to: i64) -> Result<()> {
     let way = Way { left: MAX_DEPTH, aliased: false, searchable_to };
     let conflicts = conflicts(&settled.shown);
     let values = into_plain(settled.shown);
     Projection { record: settled.record, collection: &settled.collection, conflicts, values, before: None }
-        .write(db, catalog, None, false, way)
+        .write(here, catalog, None, false, way)
 }
 
 /// The number after which rows may be written without their search text from now on, until [`index`] has made it.
@@ -84,12 +109,13 @@ pub(crate) fn leave_search_for_later(db: &Connection) -> Result<i64> {
 pub(crate) fn index(db: &Connection, catalog: &Catalog, limit: u32) -> Result<bool> {
     let Some(number) = meta::get(db, meta::SEARCHABLE_TO)? else { return Ok(false) };
     let rows = view::after(db, number, limit)?;
+    let here = Here::new(db);
     for (number, row) in &rows {
         let form = catalog.collection(&row.collection).filter(|_| !row.hidden);
         // One that was edited since has its text already.
         view::remove_search(db, *number)?;
         if let (Some(form), Some(screen)) = (form, merge::shown(db, row.record)?) {
-            view::put_search(db, *number, &projection::search_text(catalog, form, &plain(&screen), &Here(db)))?;
+            view::put_search(db, *number, &projection::search_text(catalog, form, &plain(&screen), &here))?;
         }
     }
     match rows.last().filter(|_| rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX)) {
@@ -125,21 +151,20 @@ impl<'a> Projection<'a> {
 
     fn write(
         &self,
-        db: &Connection,
+        here: &Here<'_>,
         catalog: &Catalog,
         stored: Option<&ShownValues>,
         hidden: bool,
         way: Way,
     ) -> Result<()> {
-        let values = &self.values;
+        let (db, values) = (here.db, &self.values);
         let form = catalog.collection(self.collection);
-        let records = Here(db);
-        let title = form.map_or_else(String::new, |form| projection::title(catalog, form, values, &records).zh);
-        let short = form.map_or_else(String::new, |form| projection::short_title(catalog, form, values, &records).zh);
+        let title = form.map_or_else(String::new, |form| projection::title(catalog, form, values, here).zh);
+        let short = form.map_or_else(String::new, |form| projection::short_title(catalog, form, values, here).zh);
         let row = ViewRow {
             record: self.record,
             collection: self.collection.to_owned(),
-            sort: form.map_or_else(String::new, |form| sort_key(form, values, &title, &records)),
+            sort: form.map_or_else(String::new, |form| sort_key(form, values, &title, here)),
             short,
             title,
             parent: form.and_then(|form| form.parent.as_ref()).and_then(|key| reference(values.get(key)?)),
@@ -169,12 +194,12 @@ impl<'a> Projection<'a> {
                 view::remove_search(db, number)?;
             }
             if let Some(form) = form.filter(|_| !hidden && number <= way.searchable_to) {
-                view::put_search(db, number, &projection::search_text(catalog, form, values, &records))?;
+                view::put_search(db, number, &projection::search_text(catalog, form, values, here))?;
             }
         }
         match way.left.checked_sub(1) {
             Some(left) if renamed || aliased => {
-                self.write_dependents(db, catalog, renamed, Way { left, aliased, ..way })
+                self.write_dependents(here, catalog, renamed, Way { left, aliased, ..way })
             }
             _ => Ok(()),
         }
@@ -187,7 +212,8 @@ impl<'a> Projection<'a> {
     }
 
     /// Makes again the rows of records that are named after this one, or are found by its other names.
-    fn write_dependents(&self, db: &Connection, catalog: &Catalog, renamed: bool, way: Way) -> Result<()> {
+    fn write_dependents(&self, here: &Here<'_>, catalog: &Catalog, renamed: bool, way: Way) -> Result<()> {
+        let db = here.db;
         for (key, source) in view::links_to(db, self.record)? {
             let Some(row) = view::get(db, source)? else { continue };
             let Some(form) = catalog.collection(&row.collection) else { continue };
@@ -202,7 +228,7 @@ impl<'a> Projection<'a> {
             let Some(screen) = merge::shown(db, source)? else { continue };
             let dependent = Projection::of(source, &row.collection, &screen);
             let way = Way { aliased: part, ..way };
-            dependent.write(db, catalog, stored.as_ref(), row.hidden, way)?;
+            dependent.write(here, catalog, stored.as_ref(), row.hidden, way)?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::edit::save_entry;
 use crate::merge::load;
 use crate::outbox::Entry;
 use crate::phone::{Inner, Now};
-use crate::project::{project, project_settled};
+use crate::project::{Here, project, project_settled};
 use crate::store::pending::{self, Batch, Pending, PendingState};
 use crate::store::quarantine::{self, Quarantined, Why};
 use crate::store::{self, bucket, meta, receipt, settled, view};
@@ -241,7 +241,7 @@ pub(crate) fn refresh(
     }
     let settled = if bucket::is_member(tx, record)? { settled::get(tx, record)? } else { None };
     match settled {
-        Some(settled) => project_settled(tx, catalog, settled, i64::MAX),
+        Some(settled) => project_settled(&Here::new(tx), catalog, settled, i64::MAX),
         None => {
             settled::delete(tx, record)?;
             view::delete(tx, record)

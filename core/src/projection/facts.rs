@@ -16,7 +16,7 @@ pub fn fact(name: &str, own: Option<&str>, values: &Values, others: &dyn Linked)
     let text = |key: &str| values.get(key).and_then(Value::as_str);
     let of = |reference: &str, key: &str| {
         let named = text(reference).and_then(|record| others.record(record));
-        named.and_then(|(_, named)| named.get(key).cloned()).unwrap_or_default()
+        named.and_then(|named| named.1.get(key).cloned()).unwrap_or_default()
     };
     match name {
         "parent_level" => of("parent_id", "level"),

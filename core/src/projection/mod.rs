@@ -13,6 +13,8 @@ mod title;
 #[cfg(test)]
 mod tests;
 
+use std::rc::Rc;
+
 use crate::Values;
 
 pub use computed::{
@@ -27,7 +29,7 @@ pub use title::{short_title, shown, title};
 /// Other records, as far as they are here.
 pub trait Records {
     /// The collection and the shown values of a record, by its 32 hexadecimal digits.
-    fn record(&self, id: &str) -> Option<(String, Values)>;
+    fn record(&self, id: &str) -> Option<Rc<(String, Values)>>;
 }
 
 /// No other records.
@@ -35,7 +37,7 @@ pub trait Records {
 pub struct NoRecords;
 
 impl Records for NoRecords {
-    fn record(&self, _: &str) -> Option<(String, Values)> {
+    fn record(&self, _: &str) -> Option<Rc<(String, Values)>> {
         None
     }
 }

@@ -130,9 +130,10 @@ fn above(tokens: &mut BTreeSet<String>, collection: &Collection, values: &Values
     let Some(parent) = &collection.parent else { return };
     let mut next = values.get(parent).and_then(Value::as_str).map(str::to_owned);
     for _ in 0..MAX_DEPTH {
-        let Some((_, values)) = next.and_then(|id| records.record(&id)) else { return };
+        let Some(found) = next.and_then(|id| records.record(&id)) else { return };
+        let (_, values) = &*found;
         for field in collection.fields.iter().filter(|field| field.search == Some(Search::Address)) {
-            each_text(field, &values, |text| written(tokens, &fold(text), 'a', &Reading::BEGINNING));
+            each_text(field, values, |text| written(tokens, &fold(text), 'a', &Reading::BEGINNING));
         }
         next = values.get(parent).and_then(Value::as_str).map(str::to_owned);
     }

@@ -56,9 +56,9 @@ pub fn place_key(collection: &Collection, values: &Values, records: &dyn Records
     let mut chain = vec![level_key(values)];
     let mut next = parent(collection, values);
     for _ in 0..MAX_DEPTH {
-        let Some((_, values)) = next.and_then(|id| records.record(&id)) else { break };
-        chain.push(level_key(&values));
-        next = parent(collection, &values);
+        let Some(found) = next.and_then(|id| records.record(&id)) else { break };
+        chain.push(level_key(&found.1));
+        next = parent(collection, &found.1);
     }
     chain.reverse();
     chain.join("\u{2}")

@@ -12,8 +12,8 @@ use crate::catalog::{Catalog, Search};
 struct Store(BTreeMap<String, (String, Values)>);
 
 impl Records for Store {
-    fn record(&self, id: &str) -> Option<(String, Values)> {
-        self.0.get(id).cloned()
+    fn record(&self, id: &str) -> Option<Rc<(String, Values)>> {
+        self.0.get(id).cloned().map(Rc::new)
     }
 }
 
@@ -82,14 +82,14 @@ fn estate() -> Store {
 
 fn called(store: &Store, number: u32) -> (String, String) {
     let catalog = Catalog::built_in();
-    let (collection, values) = store.record(&id(number)).unwrap();
+    let (collection, values) = Rc::unwrap_or_clone(store.record(&id(number)).unwrap());
     let collection = catalog.collection(&collection).unwrap();
     (title(&catalog, collection, &values, store).zh, short_title(&catalog, collection, &values, store).zh)
 }
 
 fn index(store: &Store, number: u32) -> String {
     let catalog = Catalog::built_in();
-    let (collection, values) = store.record(&id(number)).unwrap();
+    let (collection, values) = Rc::unwrap_or_clone(store.record(&id(number)).unwrap());
     search_text(&catalog, catalog.collection(&collection).unwrap(), &values, store)
 }
 
@@ -370,7 +370,7 @@ fn facts_are_read_from_the_records_at_hand_and_are_nothing_without_them() {
     ended.1.insert("end/date".into(), "2026-01-01".into());
     store.0.insert(id(23), ended);
     let of = |number: u32, name: &str| {
-        let (_, values) = store.record(&id(number)).unwrap();
+        let (_, values) = Rc::unwrap_or_clone(store.record(&id(number)).unwrap());
         fact(name, Some(&id(number)), &values, &store)
     };
     assert_eq!(of(2, "parent_level"), "area".into());
@@ -381,7 +381,7 @@ fn facts_are_read_from_the_records_at_hand_and_are_nothing_without_them() {
     assert_eq!(of(1, "parent_level"), Value::Null, "nothing is named");
     assert_eq!(of(7, "a_fact_of_a_newer_catalog"), Value::Null);
 
-    let (_, household) = store.record(&id(7)).unwrap();
+    let (_, household) = Rc::unwrap_or_clone(store.record(&id(7)).unwrap());
     assert_eq!(fact("head_lives_here", None, &household, &store), Value::Null, "before it is saved nobody lives there");
     let empty = Store::default();
     assert_eq!(fact("head_lives_here", Some(&id(7)), &household, &empty), false.into());

@@ -99,10 +99,11 @@ impl Render<'_> {
             }
             PickPart::Title | PickPart::Short => {
                 let id = values.get(&pick.field).and_then(Value::as_str).filter(|_| depth < MAX_DEPTH);
-                let Some((id, values)) = id.and_then(|id| self.records.record(id)) else { return Text::default() };
-                let Some(other) = self.catalog.collection(&id) else { return Text::default() };
+                let Some(found) = id.and_then(|id| self.records.record(id)) else { return Text::default() };
+                let (id, values) = &*found;
+                let Some(other) = self.catalog.collection(id) else { return Text::default() };
                 let template = if pick.part == PickPart::Title { &other.title } else { &other.short };
-                self.text(template, other, &values, depth + 1)
+                self.text(template, other, values, depth + 1)
             }
         }
     }
