@@ -25,8 +25,8 @@ quick: ## The tests of a change in the making: units, forgeries, hand-made phone
 sim: ## Many phones and a server under seeds, against a plain model (RUNS=100 SEED=1 STEPS=400 JOBS=2 RELEASE=1; PLAN=file plays one)
 	$(CARGO) run --locked --quiet $(if $(RELEASE),--release) -p gridpass-tests --bin gridpass-sim
 
-sim-selfcheck: ## The simulation has to notice every planted bug (RUNS=40 seeds each at most, STEPS=300, BUG=one, KEEP=folder)
-	RUNS=$(or $(RUNS),40) STEPS=$(or $(STEPS),300) $(CARGO) run --locked --quiet -p gridpass-tests --bin gridpass-sim -- --selfcheck
+sim-selfcheck: ## The simulation has to notice every planted bug (RUNS=60 seeds each at most, STEPS=300, BUG=one, KEEP=folder)
+	RUNS=$(or $(RUNS),60) STEPS=$(or $(STEPS),300) $(CARGO) run --locked --quiet -p gridpass-tests --bin gridpass-sim -- --selfcheck
 
 crash: ## Kill real servers and phones at any instant and look what is left (RUNS=500 SEED=1; ROUND=17 plays one)
 	$(CARGO) build --locked --quiet --bins --features gridpass-phone/cli -p gridpass-server -p gridpass-phone -p gridpass-tests

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool talks to whoever runs it")]
 
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,8 +61,8 @@ fn main() -> ExitCode {
 }
 
 fn played(plan: &Plan, planted: Planted) -> Report {
-    run(plan, planted)
-        .unwrap_or_else(|error| Report { faults: vec![format!("broke off: {error}")], ..Report::default() })
+    let played = catch_unwind(|| run(plan, planted)).unwrap_or_else(|_| Err("a panic".into()));
+    played.unwrap_or_else(|error| Report { faults: vec![format!("broke off: {error}")], ..Report::default() })
 }
 
 fn play(ask: &Ask) -> Result<bool, Error> {
