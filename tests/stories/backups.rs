@@ -36,6 +36,7 @@ async fn fifty_phones_write_while_a_backup_runs_and_the_restored_server_gets_the
             let record = area(&worker, &format!("小区{n}"));
             worker.sync().await.unwrap();
             begun.send(()).await.unwrap();
+            drop(begun); // so that nobody waits for a phone that fails
             for usage in ["public", "commercial"] {
                 set(&worker, record, "usage", usage);
                 worker.sync().await.unwrap();
@@ -47,6 +48,7 @@ async fn fifty_phones_write_while_a_backup_runs_and_the_restored_server_gets_the
         })
     });
     let working: Vec<_> = working.collect();
+    drop(begun);
     for _ in 0..PHONES {
         has_begun.recv().await.unwrap();
     }

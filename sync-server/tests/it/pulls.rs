@@ -47,6 +47,23 @@ fn packs_and_then_rows_add_up_to_the_checksum() {
 }
 
 #[test]
+fn packs_stay_while_little_comes_after_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(folder.path());
+    let mut phone = server.enrol(1);
+    phone.save(&server, record(1), &mut Document::new(), &[("kind", "family".into())]);
+    let first = phone.start(&server);
+    let mut other = Document::new();
+    for kind in ["single", "shared"].into_iter().cycle().take(200) {
+        phone.save(&server, record(2), &mut other, &[("kind", kind.into())]);
+    }
+    assert_eq!(phone.start(&server).packs, first.packs, "a phone that was told of them can still ask for them");
+    assert!(pull::pack(&server.app, &phone.device, first.packs[0].hash).is_ok());
+    phone.save(&server, record(2), &mut other, &[("kind", "family".into())]);
+    assert_ne!(phone.start(&server).packs, first.packs);
+}
+
+#[test]
 fn nothing_new_is_one_small_answer() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::open(folder.path());
