@@ -24,6 +24,7 @@ files![
     "person.toml",
     "registers.toml",
     "residence.toml",
+    "roles.toml",
     "tables/duty.toml",
     "tables/nationality.toml",
     "tables/standard.toml",

@@ -9,6 +9,7 @@
 //! | know what a key means | [`Collection::key`] |
 //! | refuse a malformed value | [`Collection::check_op`] |
 //! | judge a record on save | [`Collection::check`] |
+//! | know who may do what | [`Role::may`] |
 //! | send a catalog, publish the next | [`CatalogSource`], [`Catalog::check_succession`] |
 
 mod built_in;
@@ -23,7 +24,9 @@ mod key;
 mod parse;
 mod parse_collection;
 mod parse_field;
+mod parse_role;
 mod reader;
+mod role;
 mod rule;
 mod source;
 mod succession;
@@ -46,6 +49,7 @@ pub use field::{Field, FieldType, Policy, Required, Search, Sens, TypeName};
 pub use file::{FileRef, FileUse};
 pub use form::{FieldError, MAX_ANSWER, MAX_FACT, Shape};
 pub use key::{KeyForm, KeyPart, MAX_KEY, MAX_SERVER_KEY, element, well_formed};
+pub use role::{Action, Permission, Role, Thing};
 pub use rule::{Expression, MAX_EXPRESSION, NoFacts, RuleFacts};
 pub use source::CatalogSource;
 pub use succession::SuccessionError;
@@ -66,6 +70,8 @@ pub struct Catalog {
     pub kinds: BTreeMap<String, Arc<ChildKind>>,
     /// The field groups by name.
     pub groups: BTreeMap<String, FieldGroup>,
+    /// The roles by name.
+    pub roles: BTreeMap<String, Role>,
     /// Texts of findings and errors by code.
     pub texts: BTreeMap<String, Text>,
 }

@@ -11,6 +11,7 @@ use super::form::is_code;
 use super::key::is_segment;
 use super::parse_collection;
 use super::parse_field::{self, Draft};
+use super::parse_role;
 use super::reader::{File, Table};
 use super::table::{ChildForm, ChildKind, ChildPart, CodeItem, CodeTable, FieldGroup, PartForm, Retention, Shelf};
 
@@ -61,6 +62,11 @@ impl Catalog {
             if let Some(collection) = parse_collection::read(root, &shelf, &envelope) {
                 catalog.collections.insert(collection.id.clone(), collection);
             }
+        }
+        // Also those with defects: a role that names one is right.
+        let collections = roots.iter().filter(|root| root.has("id")).filter_map(|root| root.text("id")).collect();
+        for root in &roots {
+            parse_role::read(root, &mut catalog.roles, &collections);
             root.finish();
         }
         drop(roots);

@@ -249,11 +249,20 @@ impl<'a> Table<'a> {
     /// One of a fixed set of words.
     pub fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(key)?;
+        self.one_of(key, &text, &self.at(key), words)
+    }
+
+    /// A list of words of a fixed set.
+    pub fn words<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Vec<T> {
+        self.texts(key).iter().filter_map(|(text, place)| self.one_of(key, text, place, words)).collect()
+    }
+
+    fn one_of<T: Copy>(&self, key: &str, text: &str, place: &Place, words: &[(&str, T)]) -> Option<T> {
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let allowed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             let message = format!("`{text}` is not a known `{key}`; use one of {}", allowed.join(", "));
-            self.fail(key, if key == "type" { "unknown_type" } else { "unknown_word" }, message);
+            self.file.fail(place, if key == "type" { "unknown_type" } else { "unknown_word" }, message);
         }
         found
     }

@@ -23,7 +23,7 @@ pub struct SuccessionError {
 }
 
 impl Catalog {
-    /// Whether `new` may be published after `old`: no collection, field, code or kind is gone, none has another type,
+    /// Whether `new` may be published after `old`: no collection, field, code, kind or role is gone, none has another type,
     /// bucket or class of policy, and nothing that was accepted is refused now.
     ///
     /// `latest` and `decide` are one class: they differ in what is done about two values, not in who writes.
@@ -38,6 +38,9 @@ impl Catalog {
                 Some(later) => run.collection(collection, later),
                 None => run.fail(id, "gone", "the collection is gone; put its file back"),
             }
+        }
+        for id in old.roles.keys().filter(|id| !new.roles.contains_key(*id)) {
+            run.fail(id, "gone", "the role is gone, but assignments name it; put it back, with no [[role.may]] if need be");
         }
         run.tables(&old.tables, &new.tables);
         run.kinds(&old.kinds, &new.kinds);
