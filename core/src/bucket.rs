@@ -70,6 +70,16 @@ impl Bucket {
         }
     }
 
+    /// The bucket of a class that a grid has, if grids have one.
+    pub fn of_grid(class: BucketClass, grid: GridId) -> Option<Self> {
+        match class {
+            BucketClass::Place => Some(Self::Place(grid)),
+            BucketClass::Base => Some(Self::Base(grid)),
+            BucketClass::Restricted => Some(Self::Restricted(grid)),
+            BucketClass::User | BucketClass::District => None,
+        }
+    }
+
     /// The grid the bucket belongs to, if it is a grid's.
     pub fn grid(&self) -> Option<GridId> {
         match self {

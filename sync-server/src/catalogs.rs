@@ -1,17 +1,22 @@
 //! All published versions of the catalog.
 
 use gridpass_core::bucket::BucketClass;
-use gridpass_core::catalog::{Catalog, Collection, FieldType, FileUse, Level, NoFacts, Policy, element};
+use gridpass_core::catalog::{Catalog, Collection, FieldType, FileUse, Level, NoFacts, Policy, Sens, element};
 use gridpass_core::id::RecordId;
 use gridpass_core::record::check::KeyRule;
 use gridpass_core::wire::Reason;
 use gridpass_core::{Value, Values};
 
+use crate::ingest::Roles;
 use crate::log::READ_WHERE_NAMED;
 
-/// All published versions, oldest first. Keys and types are never reused, so a key that any version knows is known.
+/// All published versions. Keys and types are never reused, so a key that any version knows is known.
 #[derive(Default)]
-pub struct Catalogs(Vec<Catalog>);
+pub struct Catalogs {
+    /// Oldest first.
+    versions: Vec<Catalog>,
+    roles: Roles,
+}
 
 /// The record that a value names, where it may be one of [`READ_WHERE_NAMED`].
 pub fn shared(collection: &Collection, key: &str, value: &Value) -> Option<RecordId> {
@@ -29,21 +34,34 @@ impl Catalogs {
     /// From the versions, in any order.
     pub fn new(mut versions: Vec<Catalog>) -> Self {
         versions.sort_by_key(|catalog| catalog.version);
-        Self(versions)
+        let newest = versions.last().map(|catalog| &catalog.roles).filter(|roles| !roles.is_empty());
+        // Versions of builds before there were roles name none.
+        let roles = newest.cloned().unwrap_or_else(|| Catalog::built_in().roles.clone());
+        Self { versions, roles }
     }
 
     /// The newest version's number; 0 before the first.
     pub fn newest(&self) -> u32 {
-        self.0.last().map_or(0, |catalog| catalog.version)
+        self.versions.last().map_or(0, |catalog| catalog.version)
     }
 
     /// The newest version.
     pub fn newest_catalog(&self) -> Option<&Catalog> {
-        self.0.last()
+        self.versions.last()
+    }
+
+    /// The roles that count now: those of the newest version.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    /// How sensitive the values of a key are, by the newest version that knows it; restricted where none does.
+    pub fn sens(&self, collection: &str, key: &str) -> Sens {
+        self.all(collection).find_map(|found| found.key(key)).map_or(Sens::S4, |form| form.sens)
     }
 
     fn all(&self, collection: &str) -> impl Iterator<Item = &Collection> {
-        self.0.iter().rev().filter_map(move |catalog| catalog.collection(collection))
+        self.versions.iter().rev().filter_map(move |catalog| catalog.collection(collection))
     }
 
     /// The class of a collection's bucket; none for a collection nobody has published.
@@ -80,7 +98,8 @@ impl Catalogs {
 
     /// What the rules of the item's version say against a record; soft on the server.
     pub fn findings(&self, version: u32, collection: &str, values: &Values, now_ms: i64) -> Vec<Reason> {
-        let named = self.0.iter().find(|catalog| catalog.version == version).and_then(|c| c.collection(collection));
+        let named =
+            self.versions.iter().find(|catalog| catalog.version == version).and_then(|c| c.collection(collection));
         let Some(rules) = named.or_else(|| self.all(collection).next()) else { return Vec::new() };
         let findings = rules.check(values, &NoFacts(now_ms));
         findings

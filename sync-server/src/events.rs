@@ -86,7 +86,7 @@ impl Listener {
                 Some(device) if device.revoked.is_none() => {}
                 _ => return Err(ApiError::Unauthorized),
             }
-            let buckets = scope_of(app.db.as_ref(), &session.device, now_ms)?;
+            let buckets = scope_of(&app, &session.device, now_ms)?;
             let heads = app.db.heads(&session.device.principal(), now_ms, &buckets)?;
             // A bucket without a row yet is listened for as well.
             Ok(buckets.into_iter().map(|bucket| (bucket, heads.get(&bucket).copied().unwrap_or(0))).collect())

@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gridpass_core::id::{DeviceId, GrantId, GridId, RecordId, UserId};
+use gridpass_core::id::{DeviceId, GridId, RecordId, UserId};
 use gridpass_core::parameter::Parameter;
 use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
 use gridpass_server::clock::Clock;
 use gridpass_server::config::Config;
-use gridpass_server::db::{AssignmentRow, Principal};
+use gridpass_server::db::Principal;
 use gridpass_server::import::tree::tree;
 use gridpass_server::keys::random;
 use tracing_subscriber::EnvFilter;
 
+use crate::cli::assign::{Assigning, user_of};
 use crate::cli::say;
 
 #[derive(Parser)]
@@ -77,20 +78,8 @@ enum UserCommand {
         /// The name that is shown.
         name: String,
     },
-    /// Assign a user to a grid, from now on.
-    Assign {
-        /// The login.
-        login: String,
-        /// The grid's code.
-        grid: String,
-    },
-    /// End a user's assignment to a grid, from now on. What waits on the user's phones is still taken for a while.
-    Unassign {
-        /// The login.
-        login: String,
-        /// The grid's code.
-        grid: String,
-    },
+    #[command(flatten)]
+    Assigning(Assigning),
 }
 
 #[derive(Subcommand)]
@@ -142,8 +131,8 @@ impl Command {
         Some(match self {
             Self::Init => "init",
             Self::User(UserCommand::Add { .. }) => "user add",
-            Self::User(UserCommand::Assign { .. }) => "user assign",
-            Self::User(UserCommand::Unassign { .. }) => "user unassign",
+            Self::User(UserCommand::Assigning(Assigning::Assign(_))) => "user assign",
+            Self::User(UserCommand::Assigning(Assigning::Unassign(_))) => "user unassign",
             Self::Grid(GridCommand::Add { .. }) => "grid add",
             Self::Grid(GridCommand::Import { .. }) => "grid import",
             Self::Device(DeviceCommand::Code { .. }) => "device code",
@@ -194,9 +183,6 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     let app = App::open(&cli.data, Clock::system)?;
     let now_ms = app.now_ms();
-    let user_of = |login: &str| -> Result<UserId, Box<dyn std::error::Error>> {
-        app.db.user_by_login(&Principal::SERVER, now_ms, login)?.ok_or_else(|| "login: no such user".into())
-    };
     match cli.command {
         Command::Init => say!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
         Command::Serve => cli::serve::run(app)?,
@@ -205,22 +191,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             app.db.add_user(now_ms, id, &login, &name)?;
             say!("{id}");
         }
-        Command::User(UserCommand::Assign { login, grid }) => {
-            let user = user_of(&login)?;
-            let grid = app.db.grid_by_code(&Principal::SERVER, now_ms, &grid)?.ok_or("grid: no grid has this code")?;
-            let grant = GrantId(random()?);
-            let row = AssignmentRow { grant, grid, role: "worker".into(), from_ms: now_ms, to_ms: None };
-            app.db.assign(now_ms, user, &row)?;
-            say!("{grant}");
-        }
-        Command::User(UserCommand::Unassign { login, grid }) => {
-            let user = user_of(&login)?;
-            let grid = app.db.grid_by_code(&Principal::SERVER, now_ms, &grid)?.ok_or("grid: no grid has this code")?;
-            match app.db.end_assignments(now_ms, user, grid)? {
-                0 => return Err("grid: the user is not assigned to it; nothing was changed".into()),
-                ended => say!("{ended} assignments ended"),
-            }
-        }
+        Command::User(UserCommand::Assigning(command)) => cli::assign::run(&app, command)?,
         Command::Grid(GridCommand::Add { code, name }) => {
             let id = GridId::new(now_ms, random()?);
             app.db.add_grid(now_ms, id, &[], &code, &name)?;
@@ -232,7 +203,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         }
         Command::Import(args) => return cli::import::run(&app, *args),
         Command::Device(DeviceCommand::Code { login }) => {
-            let user = user_of(&login)?;
+            let user = user_of(&app, &login)?;
             let code = gridpass_core::id::hex(&random::<10>()?);
             let until = now_ms + i64::from(app.config.enrol_code_hours) * 3_600_000;
             app.db.add_enrol_code(now_ms, *blake3::hash(code.as_bytes()).as_bytes(), user, until)?;

@@ -127,8 +127,7 @@ impl World {
         let server = self.server()?;
         let user = UserId(random()?);
         server.db.add_user(START_MS, user, login, login)?;
-        let assignment =
-            AssignmentRow { grant: GrantId(random()?), grid, role: "worker".into(), from_ms: START_MS, to_ms: None };
+        let assignment = AssignmentRow::worker(GrantId(random()?), grid, START_MS);
         server.db.assign(START_MS, user, &assignment)?;
         let code = format!("code-{login}");
         let until = self.clock.load(Ordering::Relaxed) + 3_600_000;

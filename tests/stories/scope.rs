@@ -4,7 +4,7 @@ use gridpass_core::id::{GrantId, GridId, UserId};
 use gridpass_core::record::edit::Edit;
 use gridpass_core::{Value, bucket::Bucket};
 use gridpass_phone::{ApiError, SaveInput};
-use gridpass_server::db::{AssignmentRow, Principal};
+use gridpass_server::db::{AssignmentRow, Post, Principal};
 use gridpass_tests::world::{START_MS, Worker, World};
 
 use crate::forms::{area, below};
@@ -29,7 +29,13 @@ async fn what_was_typed_before_the_end_is_handed_in_and_then_the_grid_leaves_the
     let edits = vec![Edit::new("estate", "海尔山庄", "海尔山庄一期")];
     li.phone.save(SaveInput { record: Some(address), edits, ..SaveInput::default() }).unwrap();
     let server = world.server().unwrap();
-    assert_eq!(server.db.end_assignments(server.now_ms(), user(&world, "li"), world.grid).unwrap(), 1);
+    assert_eq!(
+        server
+            .db
+            .end_assignments(server.now_ms(), user(&world, "li"), Post::Grid(world.grid), server.now_ms())
+            .unwrap(),
+        1
+    );
 
     assert!(li.sync().await.unwrap().complete, "late work counts within the grace");
     assert!(!holds(&li, Bucket::Place(world.grid)) && !holds(&li, Bucket::Base(world.grid)));
@@ -47,13 +53,7 @@ async fn what_was_typed_before_the_end_is_handed_in_and_then_the_grid_leaves_the
     assert_eq!(problems[0].code, "no_grid");
 
     // Assigned again, the phone works there after one sync.
-    let assignment = AssignmentRow {
-        grant: GrantId([7; 16]),
-        grid: world.grid,
-        role: "worker".into(),
-        from_ms: server.now_ms(),
-        to_ms: None,
-    };
+    let assignment = AssignmentRow::worker(GrantId([7; 16]), world.grid, server.now_ms());
     server.db.assign(server.now_ms(), user(&world, "li"), &assignment).unwrap();
     assert!(li.sync().await.unwrap().complete);
     let address = area(&li, "别处");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gridpass_core::bucket::Bucket;
 use gridpass_core::catalog::{Catalog, Collection, Finding, Level, RuleFacts};
 use gridpass_core::id::{ActorId, GrantId, GridId, IntentId, RecordId};
 use gridpass_core::projection::fact;
@@ -11,7 +12,7 @@ use gridpass_core::record::edit::{Edit, EditError, plan};
 use gridpass_core::record::request::{REQUEST, Request};
 use gridpass_core::record::{Built, Change, Document, digest, plain, same};
 use gridpass_core::value::{Value, Values};
-use gridpass_core::wire::{self, ChangeFields, Create, Grant, Intent, IntentKind, PushItem, Reason};
+use gridpass_core::wire::{self, ChangeFields, Create, Intent, IntentKind, PushItem, Reason};
 use rusqlite::Transaction;
 
 use crate::error::{ApiError, Problem};
@@ -19,6 +20,8 @@ use crate::merge::{self, Loaded, load, new_record, policy};
 use crate::outbox::{Entry, Save};
 use crate::phone::{Inner, Now, Phone};
 use crate::project::{self, Here, project_over};
+use crate::rights::Rights;
+use crate::secrets::Enrolment;
 use crate::store::bucket::BucketState;
 use crate::store::draft::{self, Draft};
 use crate::store::pending::{self, Pending, PendingState};
@@ -276,10 +279,11 @@ impl Inner {
             return Ok(Saved { record, intent: None, warnings: Vec::new() });
         }
         let warnings = judged(tx, catalog, form, &loaded, &puts, kind, now)?;
-        let grants = self.enrolment().grants;
+        let Enrolment { grants, user, .. } = self.enrolment();
+        let rights = Rights::new(catalog, &grants, user);
         let home = match loaded.home() {
             Some(home) => home,
-            None => self.new_home(tx, form, act, &grants)?,
+            None => new_home(tx, form, act, &rights)?,
         };
         match bucket::get(tx, &home)? {
             Some(held) if held.state == BucketState::Closing => {
@@ -297,7 +301,7 @@ impl Inner {
             create_home: if loaded.settled.is_some() { None } else { Some(home) },
             intent: Intent { id: intent, kind, at_ms: now.wall_ms, monotonic_ms: now.monotonic_ms, visit },
             edits,
-            grant: grant_for(home, &grants),
+            grant: rights.grant(form, home, &puts)?,
             catalog_version: catalog.version,
             ..empty(record)
         };
@@ -343,26 +347,17 @@ impl Inner {
             problems: errors.iter().map(|error| Problem::at(error.key(), edit_code(error))).collect(),
         })
     }
+}
 
-    /// The home of a new record: by its collection, in the grid asked for, the parent's, or the user's first.
-    fn new_home(
-        &self,
-        tx: &Transaction<'_>,
-        form: &Collection,
-        act: &Act<'_>,
-        grants: &[Grant],
-    ) -> store::Result<gridpass_core::bucket::Bucket> {
-        let Act::Form(input) = act else { return Err(ApiError::NotFound.into()) };
-        let parent = form.parent.as_ref().and_then(|key| input.edits.iter().find(|edit| edit.key == *key));
-        let parent = match parent.and_then(|edit| project::reference(&edit.new)) {
-            Some(parent) => load(tx, parent)?.and_then(|parent| parent.home()).and_then(|home| home.grid()),
-            None => None,
-        };
-        let mine = |grid: &GridId| grants.iter().any(|grant| grant.grid == *grid);
-        let grid = input.grid.or(parent.filter(mine)).or(grants.first().map(|grant| grant.grid));
-        let user = self.enrolment().user;
-        project::home(form, grid, user).ok_or_else(|| ApiError::input(Problem::of_form("no_grid")).into())
-    }
+/// The home of a new record: in the grid asked for, the parent's, or the user's first that takes it.
+fn new_home(tx: &Transaction<'_>, form: &Collection, act: &Act<'_>, rights: &Rights<'_>) -> store::Result<Bucket> {
+    let Act::Form(input) = act else { return Err(ApiError::NotFound.into()) };
+    let parent = form.parent.as_ref().and_then(|key| input.edits.iter().find(|edit| edit.key == *key));
+    let parent = match parent.and_then(|edit| project::reference(&edit.new)) {
+        Some(parent) => load(tx, parent)?.and_then(|parent| parent.home()).and_then(|home| home.grid()),
+        None => None,
+    };
+    Ok(rights.home(form, input.grid, parent)?)
 }
 
 /// The code of what is wrong with an edit.
@@ -415,13 +410,6 @@ pub(crate) fn empty(record: RecordId) -> Pending {
         via: None,
         ticket: None,
     }
-}
-
-/// The assignment that counts for a home: that of its grid, else the first. Without any the server takes the user's
-/// current one.
-fn grant_for(home: gridpass_core::bucket::Bucket, grants: &[Grant]) -> GrantId {
-    let of_grid = grants.iter().find(|grant| Some(grant.grid) == home.grid());
-    of_grid.or(grants.first()).map(|grant| grant.grant).unwrap_or_default()
 }
 
 /// Builds the change that puts the values on the document and writes it into the pending item.

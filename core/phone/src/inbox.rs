@@ -12,6 +12,7 @@ use crate::error::{ApiError, Problem};
 use crate::merge::{self, load, new_record, policy};
 use crate::outbox::Entry;
 use crate::phone::Phone;
+use crate::rights::Rights;
 use crate::store::pending::{self, Pending, PendingState};
 use crate::store::quarantine::{self, Why};
 use crate::store::{draft, view};
@@ -104,7 +105,11 @@ impl Phone {
                 pending::release(tx, ticket)?;
             }
             if !laid.puts.is_empty() {
-                let grants = inner.enrolment().grants;
+                let enrolment = inner.enrolment();
+                let rights = Rights::new(&catalog, &enrolment.grants, enrolment.user);
+                let home = loaded.home().or(item.create_home);
+                let form = catalog.collection(&item.collection);
+                let grant = form.zip(home).map(|(form, home)| rights.grant(form, home, &laid.puts)).transpose()?;
                 let mut pending = Pending {
                     collection: item.collection.clone(),
                     create_home: loaded.create_home().or(item.create_home.filter(|_| loaded.settled.is_none())),
@@ -117,7 +122,7 @@ impl Phone {
                         visit: item.visit,
                     },
                     edits: laid.sent,
-                    grant: grants.first().map(|grant| grant.grant).unwrap_or_default(),
+                    grant: grant.unwrap_or_default(),
                     catalog_version: catalog.version,
                     ..empty(item.record)
                 };

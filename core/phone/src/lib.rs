@@ -36,6 +36,7 @@ mod project;
 mod read;
 mod rebuild;
 mod rescue;
+mod rights;
 mod secrets;
 mod storage_check;
 mod store;

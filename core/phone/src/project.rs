@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use gridpass_core::bucket::{Bucket, BucketClass};
 use gridpass_core::catalog::{Catalog, Collection, Field, PickPart, Search, ended};
-use gridpass_core::id::{GridId, RecordId, UserId};
+use gridpass_core::id::RecordId;
 use gridpass_core::projection::{self, Linked, Records};
 use gridpass_core::record::{ShownValues, into_plain, plain};
 use gridpass_core::{Value, Values};
@@ -302,15 +301,4 @@ fn review(values: &Values) -> u8 {
 /// The FTS5 expression for what was typed; none when nothing in it can be looked for.
 pub(crate) fn search_expression(typed: &str) -> Option<String> {
     projection::fts5_query(&projection::query_terms(typed))
-}
-
-/// The home of a new record of the collection; none where no device makes records or a grid is missing.
-pub(crate) fn home(form: &Collection, grid: Option<GridId>, user: UserId) -> Option<Bucket> {
-    match form.bucket {
-        BucketClass::Place => grid.map(Bucket::Place),
-        BucketClass::Base => grid.map(Bucket::Base),
-        BucketClass::Restricted => grid.map(Bucket::Restricted),
-        BucketClass::User => Some(Bucket::User(user)),
-        BucketClass::District => None,
-    }
 }

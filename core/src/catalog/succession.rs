@@ -40,7 +40,11 @@ impl Catalog {
             }
         }
         for id in old.roles.keys().filter(|id| !new.roles.contains_key(*id)) {
-            run.fail(id, "gone", "the role is gone, but assignments name it; put it back, with no [[role.may]] if need be");
+            run.fail(
+                id,
+                "gone",
+                "the role is gone, but assignments name it; put it back, with no [[role.may]] if need be",
+            );
         }
         run.tables(&old.tables, &new.tables);
         run.kinds(&old.kinds, &new.kinds);

@@ -251,8 +251,8 @@ pub struct Token {
 
 named!(Token { 0 token: Holds::Secret, 1 until_ms, 2 grants: Holds::Message(&Grant::TABLE) });
 
-/// An assignment: the right to write in a grid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+/// An assignment: a role in a grid.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Grant {
     /// Its number, named in every pushed item.
@@ -261,9 +261,12 @@ pub struct Grant {
     /// The grid.
     #[n(1)]
     pub grid: GridId,
+    /// The role, as the catalog names it; none from a server that knew only workers.
+    #[n(2)]
+    pub role: Option<String>,
 }
 
-named!(Grant { 0 grant, 1 grid });
+named!(Grant { 0 grant, 1 grid, 2 role });
 
 #[cfg(test)]
 mod tests {

@@ -81,7 +81,7 @@ pub fn token_request() -> BoxedStrategy<TokenRequest> {
 }
 
 pub fn token() -> impl Strategy<Value = Token> {
-    let grant = message!(Grant { grant: id(GrantId), grid: id(GridId) });
+    let grant = message!(Grant { grant: id(GrantId), grid: id(GridId), role: of(text()) });
     message!(Token { token: text(), until_ms: any::<i64>(), grants: vec(grant, 0..3) })
 }
 

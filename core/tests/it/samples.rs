@@ -69,7 +69,7 @@ pub fn keys() -> PublicKeys {
 }
 
 pub fn grant() -> Grant {
-    Grant { grant: GrantId([0xa1; 16]), grid: GridId([0xb1; 16]) }
+    Grant { grant: GrantId([0xa1; 16]), grid: GridId([0xb1; 16]), role: Some("worker".into()) }
 }
 
 pub fn cursor() -> Cursor {
@@ -266,6 +266,7 @@ pub fn enrol() -> Vec<Sample> {
         unnamed("Nonce", nonce(0x81)),
         named("Token", Token { token: "secret-token".into(), until_ms: 1_700_000_900_000, grants: vec![grant()] }),
         named("Grant", grant()),
+        named("Grant of a server that knew only workers", Grant { role: None, ..grant() }),
     ]
 }
 

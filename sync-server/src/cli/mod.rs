@@ -9,6 +9,7 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+pub mod assign;
 pub mod backup;
 pub mod catalog;
 pub mod import;

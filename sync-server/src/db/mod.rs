@@ -193,15 +193,45 @@ impl DeviceRow {
     }
 }
 
-/// An assignment.
-#[derive(Debug, Clone)]
+/// Where somebody serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Post {
+    /// In a grid.
+    Grid(GridId),
+    /// At a unit and in all that stands below it.
+    Unit(UnitId),
+}
+
+/// As whom somebody serves there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duty {
+    /// As the one whose post it is.
+    Primary,
+    /// For somebody who is away.
+    Cover,
+}
+
+impl Duty {
+    /// The word that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Cover => "cover",
+        }
+    }
+}
+
+/// An assignment: a role at a post for a time. It ends just before `to_ms`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssignmentRow {
-    /// Its number.
+    /// Its number, the grant that every pushed item names.
     pub grant: GrantId,
-    /// The grid.
-    pub grid: GridId,
-    /// The role.
+    /// Where.
+    pub post: Post,
+    /// The role, as the catalog names it.
     pub role: String,
+    /// As whom.
+    pub duty: Duty,
     /// From when it counts.
     pub from_ms: i64,
     /// Until when.
@@ -209,6 +239,16 @@ pub struct AssignmentRow {
 }
 
 impl AssignmentRow {
+    /// A worker's own grid from a time on.
+    pub fn worker(grant: GrantId, grid: GridId, from_ms: i64) -> Self {
+        Self { grant, post: Post::Grid(grid), role: "worker".into(), duty: Duty::Primary, from_ms, to_ms: None }
+    }
+
+    /// The grid, if it is one.
+    pub fn grid(&self) -> Option<GridId> {
+        if let Post::Grid(grid) = self.post { Some(grid) } else { None }
+    }
+
     /// Whether it counts at a time.
     pub fn counts_at(&self, now_ms: i64) -> bool {
         self.from_ms <= now_ms && self.to_ms.is_none_or(|to| now_ms < to)
@@ -500,11 +540,11 @@ pub trait Database: FileRows + Send + Sync {
     /// The grid with a code.
     fn grid_by_code(&self, principal: &Principal, now_ms: i64, code: &str) -> Result<Option<GridId>, DbError>;
 
-    /// Assigns a user to a grid.
+    /// Assigns a user.
     fn assign(&self, now_ms: i64, user: UserId, assignment: &AssignmentRow) -> Result<(), DbError>;
 
-    /// Ends the assignments of a user to a grid that count now. Returns how many ended.
-    fn end_assignments(&self, now_ms: i64, user: UserId, grid: GridId) -> Result<usize, DbError>;
+    /// Ends the assignments of a user to a post that count at a time, from then on. Returns how many ended.
+    fn end_assignments(&self, now_ms: i64, user: UserId, post: Post, at_ms: i64) -> Result<usize, DbError>;
 
     /// Gives out a one-time enrolment code, by its hash.
     fn add_enrol_code(&self, now_ms: i64, hash: [u8; 32], user: UserId, expires_ms: i64) -> Result<(), DbError>;

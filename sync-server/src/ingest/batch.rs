@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gridpass_core::bucket::{Bucket, BucketClass};
+use gridpass_core::catalog::{Action, Sens};
 use gridpass_core::id::{ActorId, ChangeHash, RecordId, TicketId};
 use gridpass_core::record::check::{self, Checked, Facts, Refusal};
-use gridpass_core::record::{Document, ShownValues, plain, shown_values};
+use gridpass_core::record::request::{REQUEST, Request};
+use gridpass_core::record::{Change, Document, ShownValues, plain, shown_values};
 use gridpass_core::wire::{self, ItemVerdict, PushAnswer, PushItem, PushRequest, Reason, Receipt, Role, Verdict, Via};
 
 use super::files::files;
@@ -97,7 +99,7 @@ impl<'a> Pusher<'a> {
             request,
             now_ms,
             principal,
-            scope: scope(device.user, &assignments, now_ms).into_iter().collect(),
+            scope: scope(device.user, &assignments, catalogs.roles(), now_ms).into_iter().collect(),
             assignments,
             actors: device.actors.iter().copied().collect(),
             office: app.office(now_ms, &catalogs),
@@ -324,9 +326,10 @@ impl Pusher<'_> {
             (None, Some(create)) if create.home.class() == class || create.home == own => create.home,
             (None, _) => return Err(rejected("home_class")),
         };
-        if class == BucketClass::District || !self.rights().may_write(item.grant, home) {
+        if class == BucketClass::District {
             return Err(rejected("no_right"));
         }
+        self.permit(item, &checked.change, (&collection, home))?;
         let offices = draft.offices();
         let shown = shown_values(&checked.state, |actor| offices.contains(actor));
         let mut notes = self.catalogs.findings(item.catalog_version, &collection, &plain(&shown), self.now_ms);
@@ -334,6 +337,26 @@ impl Pusher<'_> {
             notes.push(Reason::new("clock_off"));
         }
         Ok(Judged { checked, collection, home, shown, notes })
+    }
+
+    /// Whether the user may write to the record, then whether each key.
+    fn permit(&self, item: &PushItem, change: &Change, (collection, home): (&str, Bucket)) -> Result<(), Refusal> {
+        let rights = self.rights();
+        let may = |action, class| rights.may(item.grant, home, (action, collection, class));
+        if !may(Action::Write, Sens::S0) {
+            return Err(Refusal::Rejected(Reason::new("no_right")));
+        }
+        let class = |key: &str| self.catalogs.sens(collection, key);
+        for put in &change.puts {
+            let allowed = match put.key.starts_with(REQUEST).then(|| Request::read(&put.value)) {
+                Some(Ok(Request::Resolve { key, .. })) => may(Action::Decide, class(&key)),
+                _ => may(Action::Write, class(&put.key)),
+            };
+            if !allowed {
+                return Err(Refusal::Rejected(Reason::at("no_right", &put.key)));
+            }
+        }
+        Ok(())
     }
 
     fn accept(&self, item: &PushItem, draft: &mut Draft, judged: Judged) -> (Answer, Commit) {
@@ -409,6 +432,7 @@ impl Pusher<'_> {
         Rights {
             user: self.device.user,
             assignments: &self.assignments,
+            roles: self.catalogs.roles(),
             now_ms: self.now_ms,
             grace_ms: self.app.limits.grace_ms,
         }

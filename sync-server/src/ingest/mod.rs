@@ -9,7 +9,7 @@ mod turns;
 
 pub use batch::{Slices, push};
 pub use gate::Gate;
-pub use rights::{Rights, scope, scope_of};
+pub use rights::{Rights, Roles, scope, scope_of};
 pub use time::corrected_ms;
 pub use turns::{Turn, Turns};
 

@@ -27,8 +27,10 @@ pub fn pull(app: &App, device: &DeviceRow, request: &PullRequest) -> Result<Pull
     let now_ms = app.now_ms();
     let principal = device.principal();
     let assignments = app.db.assignments(&principal, now_ms, device.user)?;
-    let scope = scope(device.user, &assignments, now_ms);
-    let rights = Rights { user: device.user, assignments: &assignments, now_ms, grace_ms: app.limits.grace_ms };
+    let catalogs = app.catalogs();
+    let roles = catalogs.roles();
+    let scope = scope(device.user, &assignments, roles, now_ms);
+    let rights = Rights { user: device.user, assignments: &assignments, roles, now_ms, grace_ms: app.limits.grace_ms };
     let waits = |number| request.buckets.iter().any(|asked| asked.bucket == number && asked.pending > 0);
     let reads = app.db.pull(&principal, now_ms, &scope, &request.buckets, app.limits.pull_rows)?;
     let (mut granted, mut closing, mut removed, mut pages) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -70,7 +72,7 @@ pub fn pull(app: &App, device: &DeviceRow, request: &PullRequest) -> Result<Pull
 pub fn pack(app: &App, device: &DeviceRow, hash: BlobHash) -> Result<Vec<u8>, ApiError> {
     let now_ms = app.now_ms();
     let principal = device.principal();
-    let scope = scope_of(app.db.as_ref(), device, now_ms)?;
+    let scope = scope_of(app, device, now_ms)?;
     app.db.pack(&principal, now_ms, &scope, hash)?.ok_or(ApiError::Gone)
 }
 

@@ -108,7 +108,7 @@ pub async fn token(
         let grants = grants
             .into_iter()
             .filter(|assignment| assignment.counts_at(now_ms))
-            .map(|assignment| Grant { grant: assignment.grant, grid: assignment.grid })
+            .filter_map(|row| Some(Grant { grant: row.grant, grid: row.grid()?, role: Some(row.role) }))
             .collect();
         Ok(Packed(Token { token, until_ms, grants }))
     })

@@ -327,13 +327,8 @@ async fn to_know_a_hash_gives_nobody_the_file() {
     assert_eq!(colleague.get(&server, hash, None).await.body, bytes, "now that he has shown that he has it");
     // Who gets the grid of the author reads it by the author's record, until the assignment ends.
     let grant = GrantId([77; 16]);
-    let assignment = AssignmentRow {
-        grant,
-        grid: server.grid,
-        role: "worker".into(),
-        from_ms: START_MS,
-        to_ms: Some(START_MS + 10),
-    };
+    let assignment =
+        AssignmentRow { to_ms: Some(START_MS + 10), ..AssignmentRow::worker(grant, server.grid, START_MS) };
     let late = Camera::new(&Server { app: server.app.clone(), clock: server.clock.clone(), grid: GridId([9; 16]) }, 4);
     assert_eq!(late.get(&server, hash, None).await.status, StatusCode::NOT_FOUND);
     server.app.db.assign(START_MS, late.hand.device.user, &assignment).unwrap();

@@ -49,8 +49,7 @@ impl Server {
         let user = UserId([n; 16]);
         let grant = GrantId([n; 16]);
         db.add_user(START_MS, user, &format!("user{n}"), "某").unwrap();
-        let assignment =
-            AssignmentRow { grant, grid: self.grid, role: "worker".into(), from_ms: START_MS, to_ms: None };
+        let assignment = AssignmentRow::worker(grant, self.grid, START_MS);
         db.assign(START_MS, user, &assignment).unwrap();
         db.add_enrol_code(START_MS, [n; 32], user, START_MS + 1000).unwrap();
         let key = SigningKey::from_secret(&[n; 32]);

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use gridpass_core::record::{Document, checksum};
 use gridpass_core::wire::{self, BucketCursor, BucketPage, Closing, Pack, RowKind};
+use gridpass_server::db::Post;
 use gridpass_server::pull;
 
 use crate::hand::{START_MS, Server, cursor, record};
@@ -121,7 +122,11 @@ fn a_bucket_whose_scope_ended_closes_while_work_waits_and_is_gone_after_it_or_af
     let mut phone = server.enrol(1);
     phone.save(&server, record(1), &mut Document::new(), &[("kind", "family".into())]);
     let granted = phone.start(&server);
-    let ended = server.app.db.end_assignments(START_MS + 1000, phone.device.user, server.grid).unwrap();
+    let ended = server
+        .app
+        .db
+        .end_assignments(START_MS + 1000, phone.device.user, Post::Grid(server.grid), START_MS + 1000)
+        .unwrap();
     assert_eq!(ended, 1);
     let until_ms = START_MS + 1000 + server.app.limits.grace_ms;
     let asked = |pending| vec![BucketCursor { bucket: granted.number, cursor: granted.as_of, pending }];

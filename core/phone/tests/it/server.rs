@@ -371,7 +371,7 @@ impl World {
         self.seen.nonces = request.nonces.len();
         device.actors.extend(request.nonces.iter().map(|nonce| nonce.actor(&device.public)));
         device.token.clone_from(&token);
-        let grants = vec![Grant { grant: GrantId([3; 16]), grid: GRID }];
+        let grants = vec![Grant { grant: GrantId([3; 16]), grid: GRID, role: None }];
         packed(&Token { token, until_ms: NOON, grants })
     }
 

@@ -36,7 +36,7 @@ use rusqlite::{Connection, ErrorCode, Row, Transaction};
 
 use super::{
     AssignmentRow, BucketRead, Census, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ImportedChange,
-    ItemRef, Manifest, NewPack, Principal, PushFacts, Rebuilt, RecordFacts, Underway, UnitRow,
+    ItemRef, Manifest, NewPack, Post, Principal, PushFacts, Rebuilt, RecordFacts, Underway, UnitRow,
 };
 use crate::import::batch::Batch;
 use crate::log::{Audit, Commit};
@@ -410,8 +410,8 @@ impl Database for Sqlite {
         self.writer.run("assigning", now_ms, move |c| people::assign(c, now_ms, user, &assignment))
     }
 
-    fn end_assignments(&self, now_ms: i64, user: UserId, grid: GridId) -> Result<usize, DbError> {
-        self.writer.run("ending assignments", now_ms, move |c| people::end_assignments(c, now_ms, user, grid))
+    fn end_assignments(&self, now_ms: i64, user: UserId, post: Post, at_ms: i64) -> Result<usize, DbError> {
+        self.writer.run("ending assignments", now_ms, move |c| people::end_assignments(c, now_ms, user, post, at_ms))
     }
 
     fn add_enrol_code(&self, now_ms: i64, hash: [u8; 32], user: UserId, expires_ms: i64) -> Result<(), DbError> {

@@ -6,20 +6,31 @@ use rusqlite::{Connection, Row, params};
 
 use super::commit::{audit, execute};
 use super::{DbError, backend, named, optional, rows};
-use crate::db::{AssignmentRow, DeviceRow, EnrolRefusal, EnrolledRow, UnitRow};
+use crate::db::{AssignmentRow, DeviceRow, Duty, EnrolRefusal, EnrolledRow, Post, UnitRow};
 use crate::log::Audit;
+
+/// What kind of post a stored id names.
+const GRID: i64 = 1;
+const UNIT: i64 = 2;
 
 pub(super) fn assignments(connection: &Connection, user: UserId) -> Result<Vec<AssignmentRow>, DbError> {
     rows(
         connection,
         "reading assignments",
-        "SELECT grant_id, grid, role, valid_from, valid_to FROM assignment WHERE user = ?1 ORDER BY valid_from",
+        "SELECT grant_id, post, post_kind, role, duty, valid_from, valid_to FROM assignment
+         WHERE user = ?1 ORDER BY valid_from",
         [user.0],
         |row| {
+            let post = match row.get("post_kind")? {
+                GRID => Post::Grid(named(row, "post")?),
+                _ => Post::Unit(named(row, "post")?),
+            };
+            let duty: String = row.get("duty")?;
             Ok(AssignmentRow {
                 grant: named(row, "grant_id")?,
-                grid: named(row, "grid")?,
+                post,
                 role: row.get("role")?,
+                duty: if duty == Duty::Cover.as_str() { Duty::Cover } else { Duty::Primary },
                 from_ms: row.get("valid_from")?,
                 to_ms: row.get("valid_to")?,
             })
@@ -87,28 +98,53 @@ pub(super) fn assign(
     user: UserId,
     assignment: &AssignmentRow,
 ) -> Result<(), DbError> {
+    let (post, kind) = stored(&assignment.post);
     execute(
         connection,
         "assigning",
-        "INSERT INTO assignment (grant_id, user, grid, role, kind, valid_from, valid_to)
-         VALUES (?1, ?2, ?3, ?4, 'primary', ?5, ?6)",
-        params![assignment.grant.0, user.0, assignment.grid.0, assignment.role, assignment.from_ms, assignment.to_ms],
+        "INSERT INTO assignment (grant_id, user, post, post_kind, role, duty, valid_from, valid_to)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            assignment.grant.0,
+            user.0,
+            post,
+            kind,
+            assignment.role,
+            assignment.duty.as_str(),
+            assignment.from_ms,
+            assignment.to_ms
+        ],
     )?;
     note(connection, now, "assigned", assignment.grant.as_bytes())
 }
 
-pub(super) fn end_assignments(connection: &Connection, now: i64, user: UserId, grid: GridId) -> Result<usize, DbError> {
+pub(super) fn end_assignments(
+    connection: &Connection,
+    now: i64,
+    user: UserId,
+    post: Post,
+    at: i64,
+) -> Result<usize, DbError> {
     const STEP: &str = "ending assignments";
+    let (post, kind) = stored(&post);
     let ended: Vec<GrantId> = rows(
         connection,
         STEP,
-        "UPDATE assignment SET valid_to = ?3
-         WHERE user = ?1 AND grid = ?2 AND valid_from <= ?3 AND (valid_to IS NULL OR valid_to > ?3) RETURNING grant_id",
-        params![user.0, grid.0, now],
+        "UPDATE assignment SET valid_to = ?4 WHERE user = ?1 AND post = ?2 AND post_kind = ?3 AND valid_from <= ?4
+         AND (valid_to IS NULL OR valid_to > ?4) RETURNING grant_id",
+        params![user.0, post, kind, at],
         |row| named(row, "grant_id"),
     )?;
     ended.iter().try_for_each(|grant| note(connection, now, "unassigned", grant.as_bytes()))?;
     Ok(ended.len())
+}
+
+/// A post as it is stored: its id and what it is.
+fn stored(post: &Post) -> ([u8; 16], i64) {
+    match post {
+        Post::Grid(grid) => (grid.0, GRID),
+        Post::Unit(unit) => (unit.0, UNIT),
+    }
 }
 
 pub(super) fn add_enrol_code(

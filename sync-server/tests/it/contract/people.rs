@@ -81,13 +81,8 @@ pub fn an_assignment_counts_from_its_start_until_its_end(backend: &dyn Backend) 
     assert_eq!(db.grid_by_code(&Principal::SERVER, NOW, "370212001001001").unwrap(), Some(GridId([1; 16])));
     assert_eq!(db.user_by_login(&Principal::SERVER, NOW, "li").unwrap(), Some(USER));
     for (n, to_ms) in [(1, Some(NOW + 10)), (2, None)] {
-        let row = AssignmentRow {
-            grant: GrantId([n; 16]),
-            grid: GridId([1; 16]),
-            role: "worker".into(),
-            from_ms: NOW + i64::from(n),
-            to_ms,
-        };
+        let row =
+            AssignmentRow { to_ms, ..AssignmentRow::worker(GrantId([n; 16]), GridId([1; 16]), NOW + i64::from(n)) };
         db.assign(NOW, USER, &row).unwrap();
     }
     let rows = db.assignments(&Principal::SERVER, NOW, USER).unwrap();

@@ -98,7 +98,7 @@ impl Bed {
         db.add_user(now_ms, user, login, login)?;
         for grid in grids {
             let grant = GrantId(random()?);
-            let row = AssignmentRow { grant, grid: *grid, role: "worker".into(), from_ms: now_ms, to_ms: None };
+            let row = AssignmentRow::worker(grant, *grid, now_ms);
             db.assign(now_ms, user, &row)?;
         }
         let code = format!("code-{login}");

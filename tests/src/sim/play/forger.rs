@@ -153,9 +153,9 @@ impl Play {
         let served = if self.planted == Planted::RightEverywhere { usize::MAX } else { 1 };
         for grid in self.grids.iter().copied().take(served) {
             let granted = app.db.assignments(&Principal::SERVER, now_ms, user)?;
-            if !granted.iter().any(|row| row.grid == grid && row.counts_at(now_ms)) {
+            if !granted.iter().any(|row| row.grid() == Some(grid) && row.counts_at(now_ms)) {
                 let grant = GrantId::derived("forger", &[&grid.0, &now_ms.to_be_bytes()]);
-                let row = AssignmentRow { grant, grid, role: "worker".into(), from_ms: now_ms, to_ms: None };
+                let row = AssignmentRow::worker(grant, grid, now_ms);
                 app.db.assign(now_ms, user, &row)?;
             }
         }

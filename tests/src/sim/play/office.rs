@@ -3,7 +3,7 @@
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::ChangeHash;
 use gridpass_core::wire::Touched;
-use gridpass_server::db::{ItemRef, Principal};
+use gridpass_server::db::{ItemRef, Post, Principal};
 use gridpass_server::log::{Audit, Base, Commit, Files, Outcome, RecordWrite, Write};
 
 use super::*;
@@ -17,7 +17,7 @@ impl Play {
         self.draw.fill(&mut grant);
         let app = self.server.app()?;
         let now_ms = app.now_ms();
-        let row = AssignmentRow { grant: GrantId(grant), grid, role: "worker".into(), from_ms: now_ms, to_ms: None };
+        let row = AssignmentRow::worker(GrantId(grant), grid, now_ms);
         app.db.assign(now_ms, user, &row)?;
         self.assigned.insert((user, grid), true);
         Ok(())
@@ -31,7 +31,7 @@ impl Play {
         let Some(grid) = self.grids.get(b % self.grids.len().max(1)).copied() else { return Ok(()) };
         if self.assigned.get(&(user, grid)) == Some(&true) {
             let app = self.server.app()?;
-            app.db.end_assignments(app.now_ms(), user, grid)?;
+            app.db.end_assignments(app.now_ms(), user, Post::Grid(grid), app.now_ms())?;
             self.assigned.insert((user, grid), false);
             Ok(())
         } else {
@@ -43,7 +43,7 @@ impl Play {
     pub(super) fn reassign(&mut self) -> Result<(), Error> {
         for ((user, grid), assigned) in self.assigned.clone() {
             let app = self.server.app()?;
-            app.db.end_assignments(app.now_ms(), user, grid)?;
+            app.db.end_assignments(app.now_ms(), user, Post::Grid(grid), app.now_ms())?;
             if assigned {
                 self.assign(user, grid)?;
             }

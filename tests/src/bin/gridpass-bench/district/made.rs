@@ -185,7 +185,7 @@ fn code(app: &App, grid: &str) -> Result<(String, GridId), Error> {
     let login = user.to_string();
     db.add_user(now_ms, user, &login, &login)?;
     let grant = GrantId(random()?);
-    db.assign(now_ms, user, &AssignmentRow { grant, grid, role: "worker".into(), from_ms: now_ms, to_ms: None })?;
+    db.assign(now_ms, user, &AssignmentRow::worker(grant, grid, now_ms))?;
     let until_ms = now_ms + 24 * 3_600_000;
     db.add_enrol_code(now_ms, *blake3::hash(login.as_bytes()).as_bytes(), user, until_ms)?;
     let url = super::serving::URL.to_owned();
