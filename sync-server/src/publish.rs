@@ -21,6 +21,9 @@ use crate::log::{Audit, Base, Commit, Files, Outcome, RecordWrite, Write};
 /// The collection whose records are the published versions of the catalog.
 pub const CATALOG: &str = "catalog";
 
+/// The key that says that no person published a version.
+const BY_PROGRAM: &str = "by_program";
+
 /// What is published, as of a row of the district's log.
 #[derive(Default)]
 pub(crate) struct Published {
@@ -102,33 +105,59 @@ impl App {
 
     /// Every published version, oldest first.
     pub fn catalog_versions(&self) -> Result<Vec<CatalogSource>, DbError> {
-        self.catalog_sources().map(|(_, sources)| sources)
+        self.catalog_sources().map(|(_, versions)| versions.into_iter().map(|(source, _)| source).collect())
     }
 
-    /// Every published version, and the row of the district's log they stand for.
-    fn catalog_sources(&self) -> Result<(u64, Vec<CatalogSource>), DbError> {
-        let mut sources: Vec<CatalogSource> = Vec::new();
+    /// Every published version and whether a program took it up of itself, oldest first, and the row of the district's
+    /// log they stand for.
+    fn catalog_sources(&self) -> Result<(u64, Vec<(CatalogSource, bool)>), DbError> {
+        let mut versions: Vec<(CatalogSource, bool)> = Vec::new();
         let cursor =
             self.db.bucket_records(&Principal::SERVER, self.now_ms(), Bucket::District, 100, &mut |records| {
                 let catalogs = records.into_iter().filter(|record| record.collection == CATALOG);
-                sources.extend(catalogs.filter_map(|record| source_of(&record.values)));
+                let version = |values: &ShownValues| Some((source_of(values)?, values.contains_key(BY_PROGRAM)));
+                versions.extend(catalogs.filter_map(|record| version(&record.values)));
                 Ok(())
             })?;
-        sources.sort_by_key(|source| source.version);
-        Ok((cursor.log_seq, sources))
+        versions.sort_by_key(|(source, _)| source.version);
+        Ok((cursor.log_seq, versions))
+    }
+
+    /// Takes up what a newer program has in its built-in catalog: every built-in file that nobody here has changed. A
+    /// catalog that would not be right, or not follow, is not published; what holds goes on.
+    pub fn take_up_built_in(&self) -> Result<Option<u32>, PublishError> {
+        let (_, versions) = self.catalog_sources()?;
+        let Some((newest, _)) = versions.last() else { return Ok(None) };
+        let built_in = CatalogSource::built_in();
+        let text = |source: &CatalogSource, name: &str| {
+            source.files.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone())
+        };
+        let is_own = |name: &str| {
+            versions.windows(2).any(|pair| match pair {
+                [(before, _), (after, by_program)] => !by_program && text(before, name) != text(after, name),
+                _ => false,
+            })
+        };
+        let files: Vec<(String, String)> = built_in.files.into_iter().filter(|(name, _)| !is_own(name)).collect();
+        let next = newest.succeed(files);
+        if next.files == newest.files {
+            return Ok(None);
+        }
+        self.publish_by(&next, true)?;
+        Ok(Some(next.version))
     }
 
     pub(crate) fn load_catalogs(&self) -> Result<(), PublishError> {
-        let (head, sources) = self.catalog_sources()?;
-        let newest = sources.last().cloned().unwrap_or_default();
+        let (head, versions) = self.catalog_sources()?;
+        let newest = versions.last().map(|(source, _)| source.clone()).unwrap_or_default();
         let known = self.published.read().unwrap_or_else(PoisonError::into_inner).newest.version;
         if newest.version == known {
             self.published.write().unwrap_or_else(PoisonError::into_inner).head = head;
             return Ok(());
         }
-        let versions: Vec<Catalog> = sources
+        let versions: Vec<Catalog> = versions
             .iter()
-            .map(CatalogSource::parse)
+            .map(|(source, _)| source.parse())
             .collect::<Result<_, _>>()
             .map_err(|errors| PublishError::Defects(errors.into_iter().map(Defect::from).collect()))?;
         let catalogs = Arc::new(Catalogs::new(versions));
@@ -149,11 +178,18 @@ impl App {
 
     /// Publishes a version of the catalog: a record of the district, which phones pull like any other.
     pub fn publish(&self, source: &CatalogSource) -> Result<(), PublishError> {
+        self.publish_by(source, false)
+    }
+
+    fn publish_by(&self, source: &CatalogSource, by_program: bool) -> Result<(), PublishError> {
         check(&self.newest_catalog(), source).map_err(PublishError::Defects)?;
         let one = |value: gridpass_core::Value| Shown::One(value);
         let mut shown: ShownValues =
             source.files.iter().map(|(name, text)| (key_of(name), one(text.as_str().into()))).collect();
         shown.insert("version".into(), one(i64::from(source.version).into()));
+        if by_program {
+            shown.insert(BY_PROGRAM.into(), one(true.into()));
+        }
         let record = RecordId::derived(CATALOG, &[&source.version.to_be_bytes()]);
         let audit = Audit {
             action: "catalog_published",
@@ -289,5 +325,36 @@ fn find_within<'t>(value: &'t Spanned<DeValue<'t>>, keys: &[&str], name: &str) -
         DeValue::Table(table) => find_table(table, keys, name),
         DeValue::Array(items) => items.iter().find_map(|item| find_within(item, keys, name)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    fn changed(source: &CatalogSource, file: &str, from: &str, to: &str) -> (String, String) {
+        let text = &source.files.iter().find(|(name, _)| name == file).unwrap().1;
+        assert!(text.contains(from));
+        (file.to_owned(), text.replacen(from, to, 1))
+    }
+
+    #[test]
+    fn a_newer_programs_files_are_taken_up_but_for_those_the_district_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = App::open(folder.path(), Clock::system).unwrap();
+        assert_eq!(app.take_up_built_in().unwrap(), None, "it is what was published first");
+        let built_in = CatalogSource::built_in();
+        let own = changed(&built_in, "house.toml", "实有房屋", "房屋");
+        app.publish(&app.next_catalog(vec![own.clone()]).unwrap()).unwrap();
+        // As a program had it whose opinions were called otherwise.
+        let earlier = changed(&built_in, "opinion.toml", "社情民意", "民意");
+        app.publish_by(&app.next_catalog(vec![earlier]).unwrap(), true).unwrap();
+
+        assert_eq!(app.take_up_built_in().unwrap(), Some(4));
+        let newest = app.newest_catalog();
+        assert_eq!(newest.files, built_in.succeed(vec![own]).files);
+        assert_eq!(app.take_up_built_in().unwrap(), None);
+        assert_eq!(app.catalogs().newest(), 4);
     }
 }

@@ -124,11 +124,22 @@ impl World {
 
     /// Enrols a phone that keeps its secrets in a store, and syncs it.
     pub async fn phone_keeping(&self, login: &str, grid: GridId, keys: Arc<dyn KeyStore>) -> Result<Worker, Error> {
+        self.phone_of(login, &[AssignmentRow::worker(GrantId(random()?), grid, START_MS)], keys).await
+    }
+
+    /// Enrols a phone of a new user with these assignments, and syncs it.
+    pub async fn phone_of(
+        &self,
+        login: &str,
+        assignments: &[AssignmentRow],
+        keys: Arc<dyn KeyStore>,
+    ) -> Result<Worker, Error> {
         let server = self.server()?;
         let user = UserId(random()?);
         server.db.add_user(START_MS, user, login, login)?;
-        let assignment = AssignmentRow::worker(GrantId(random()?), grid, START_MS);
-        server.db.assign(START_MS, user, &assignment)?;
+        for assignment in assignments {
+            server.db.assign(START_MS, user, assignment)?;
+        }
         let code = format!("code-{login}");
         let until = self.clock.load(Ordering::Relaxed) + 3_600_000;
         server.db.add_enrol_code(START_MS, *blake3::hash(code.as_bytes()).as_bytes(), user, until)?;

@@ -3,6 +3,8 @@
 //! The modules say `cfg(test)` so that the lints know them as tests and let them unwrap.
 
 #[cfg(test)]
+mod assignments;
+#[cfg(test)]
 mod backups;
 #[cfg(test)]
 mod buildings;

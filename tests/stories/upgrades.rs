@@ -104,6 +104,13 @@ async fn a_phone_and_a_server_of_every_earlier_version_go_on_with_all_their_work
             let receipts = li.phone.receipts(person).unwrap();
             assert_eq!(receipts.iter().filter(|receipt| receipt.valid).count(), ROUNDS + 1);
         }
+
+        // What this program's catalog has more reaches the phone like any other version.
+        let server = world.server().unwrap();
+        server.take_up_built_in().unwrap();
+        assert!(li.sync().await.unwrap().complete, "{}", version.display());
+        assert_eq!(li.phone.state().unwrap().catalog_version, server.catalogs().newest());
+        assert!(server.newest_catalog().files.iter().any(|(name, _)| name == "roles.toml"));
         assert_eq!(world.faults().unwrap(), [], "{}", version.display());
     }
 }

@@ -278,7 +278,6 @@ impl Inner {
             }
             return Ok(Saved { record, intent: None, warnings: Vec::new() });
         }
-        let warnings = judged(tx, catalog, form, &loaded, &puts, kind, now)?;
         let Enrolment { grants, user, .. } = self.enrolment();
         let rights = Rights::new(catalog, &grants, user);
         let home = match loaded.home() {
@@ -293,6 +292,8 @@ impl Inner {
             None if loaded.settled.is_some() => return Err(ApiError::input(Problem::of_form("read_only")).into()),
             _ => {}
         }
+        let grant = rights.grant(form, home, &puts)?;
+        let warnings = judged(tx, catalog, form, &loaded, &puts, kind, now)?;
         let mut pending = Pending {
             place: 0,
             record,
@@ -301,7 +302,7 @@ impl Inner {
             create_home: if loaded.settled.is_some() { None } else { Some(home) },
             intent: Intent { id: intent, kind, at_ms: now.wall_ms, monotonic_ms: now.monotonic_ms, visit },
             edits,
-            grant: rights.grant(form, home, &puts)?,
+            grant,
             catalog_version: catalog.version,
             ..empty(record)
         };

@@ -14,6 +14,7 @@ use crate::files::{FileView, file_views};
 use crate::merge::{self, load, policy};
 use crate::phone::Phone;
 use crate::project;
+use crate::rights::Rights;
 use crate::store::bucket::{self, BucketState};
 use crate::store::pending::{self, PendingState};
 use crate::store::view::{self, APPROVED, RETURNED, Select, ViewRow};
@@ -265,8 +266,12 @@ impl Phone {
         self.form_of(Some(record), &loaded)
     }
 
-    /// The form of a new record.
+    /// The form of a new record; refused where the user's roles let him make none.
     pub fn new_form(&self, collection: &str) -> Result<FormView, ApiError> {
+        let catalog = self.inner.catalog();
+        let form = catalog.collection(collection).ok_or(ApiError::Update)?;
+        let enrolment = self.inner.enrolment();
+        Rights::new(&catalog, &enrolment.grants, enrolment.user).home(form, None, None)?;
         self.form_of(None, &merge::new_record(RecordId::default(), collection))
     }
 

@@ -15,6 +15,12 @@ const AT_WORK: usize = 64;
 /// Serves phones, and IT beside them, until SIGINT or SIGTERM.
 pub fn run(app: App) -> Result<(), Box<dyn std::error::Error>> {
     app.blobs.clear_unwritten()?;
+    match app.take_up_built_in() {
+        Ok(Some(version)) => tracing::info!(version, "this program's catalog was published"),
+        Ok(None) => {}
+        // What holds goes on; its own files and this program's do not fit together.
+        Err(error) => tracing::warn!(error = %error, "this program's catalog is not taken up"),
+    }
     let (listen, for_it, app) = (app.config.listen, app.config.metrics_address()?, Arc::new(app));
     let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(AT_WORK).enable_all().build()?;
     runtime.block_on(async move {

@@ -45,11 +45,16 @@ impl Server {
 
     /// Enrols a phone of a new user who works in the grid.
     pub fn enrol(&self, n: u8) -> Hand {
+        self.enrol_as(n, "worker")
+    }
+
+    /// The same in another role.
+    pub fn enrol_as(&self, n: u8, role: &str) -> Hand {
         let db = &self.app.db;
         let user = UserId([n; 16]);
         let grant = GrantId([n; 16]);
         db.add_user(START_MS, user, &format!("user{n}"), "某").unwrap();
-        let assignment = AssignmentRow::worker(grant, self.grid, START_MS);
+        let assignment = AssignmentRow { role: role.into(), ..AssignmentRow::worker(grant, self.grid, START_MS) };
         db.assign(START_MS, user, &assignment).unwrap();
         db.add_enrol_code(START_MS, [n; 32], user, START_MS + 1000).unwrap();
         let key = SigningKey::from_secret(&[n; 32]);

@@ -6,7 +6,7 @@ use gridpass_core::id::{GridId, IntentId};
 use gridpass_core::record::request::Request;
 use gridpass_core::record::{Document, digest};
 use gridpass_core::seal::verify_receipts;
-use gridpass_core::wire::Verdict;
+use gridpass_core::wire::{Create, Verdict};
 use gridpass_server::ingest;
 
 use crate::hand::{Server, accepted, record};
@@ -237,5 +237,67 @@ fn what_another_device_stores_under_the_name_of_a_save_does_not_pass_for_it() {
     let answer = ingest::push(&server.app, &one.device, &one.push(1, actors, vec![own])).unwrap();
     let Verdict::Rejected { reason, .. } = &answer.verdicts[0].verdict else { panic!("{answer:?}") };
     assert_eq!(reason.code, "intent_taken");
+    assert_eq!(server.faults(), []);
+}
+
+#[test]
+fn a_member_writes_nothing_of_the_grid_and_no_resident_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(folder.path());
+    let (mut worker, mut member) = (server.enrol(1), server.enrol_as(2, "member"));
+    let own = Bucket::User(member.device.user);
+    worker.save(&server, record(1), &mut Document::new(), &[(KIND, "family".into())]);
+    let granted = member.pull(&server, Vec::new()).granted.unwrap();
+    assert!(granted.iter().all(|granted| granted.bucket.grid().is_none()), "nothing but residents is there");
+    for (n, collection, key, value, home, taken) in [
+        (1, "household", KIND, Value::from("single"), server.base(), false),
+        (2, "household", KIND, "single".into(), server.base(), false),
+        (3, "household", KIND, "single".into(), own, false),
+        (4, "facility", "name", "电梯".into(), Bucket::Place(server.grid), false),
+        (5, "opinion", "text", "路灯太暗".into(), server.base(), false),
+        (6, "opinion", "text", "路灯太暗".into(), own, true),
+    ] {
+        let change = member.change(&mut Document::new(), &[(key, value)]);
+        let mut actors = Vec::new();
+        let mut item = member.item(record(n), &change, home, &mut actors);
+        item.create = Some(Create { collection: collection.into(), home });
+        let answer = ingest::push(&server.app, &member.device, &member.push(member.count, actors, vec![item])).unwrap();
+        assert_eq!(accepted(&answer), usize::from(taken), "{n}: {answer:?}");
+        if !taken {
+            let Verdict::Rejected { reason, .. } = &answer.verdicts[0].verdict else { panic!("{n}: {answer:?}") };
+            assert_eq!(reason.code, "no_right", "{n}");
+        }
+    }
+    assert_eq!(server.shown(&worker, record(1), KIND), ["family".into()]);
+    assert_eq!(server.faults(), []);
+}
+
+/// A catalog in which workers may write a household's kind and nothing that is more sensitive, and decide nothing.
+fn narrow(server: &Server) {
+    let roles = server.app.newest_catalog().files.into_iter().find(|(name, _)| name == "roles.toml").unwrap().1;
+    let worker = "do = [\"read\", \"write\", \"decide\"]\non = [\"*\"]\nto = \"S3\"";
+    assert!(roles.contains(worker));
+    let roles = roles.replacen(worker, "do = [\"read\", \"write\"]\non = [\"household\"]\nto = \"S1\"", 1);
+    let next = server.app.next_catalog(vec![("roles.toml".into(), roles)]).unwrap();
+    server.app.publish(&next).unwrap();
+}
+
+#[test]
+fn what_a_role_may_is_data_and_counts_from_its_publication_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::open(folder.path());
+    let mut phone = server.enrol(1);
+    let mut document = Document::new();
+    assert_eq!(accepted(&phone.save(&server, record(1), &mut document, &[(KIND, "family".into())])), 1, "before");
+    narrow(&server);
+    let best = [("best_time", "weekend".into())];
+    assert_eq!(accepted(&phone.save(&server, record(1), &mut document, &best)), 1, "S1");
+    let asked = Request::Resolve { key: "best_time".into(), value: "any".into(), seen: Vec::new() };
+    let (key, value) = asked.entry(IntentId([8; 16]));
+    for (puts, field) in [([(KIND, "single".into())], KIND), ([(key.as_str(), value)], key.as_str())] {
+        let answer = phone.save(&server, record(1), &mut document.clone(), &puts);
+        let Verdict::Rejected { reason, .. } = &answer.verdicts[0].verdict else { panic!("{answer:?}") };
+        assert_eq!((reason.code.as_str(), reason.field.as_deref()), ("no_right", Some(field)));
+    }
     assert_eq!(server.faults(), []);
 }
