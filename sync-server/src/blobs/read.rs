@@ -65,7 +65,7 @@ pub async fn read(app: &Arc<App>, device: &DeviceRow, hash: BlobHash, span: Span
     let asking = device.clone();
     let found = rows(app, move |app| {
         let now_ms = app.now_ms();
-        let scope = scope_of(&app, &asking, now_ms)?;
+        let scope = scope_of(app, &asking, now_ms)?;
         app.db.readable_blob(&asking.principal(), now_ms, &scope, hash)
     });
     let BlobRow { size, .. } = found.await?.ok_or(BlobError::NotFound)?;
