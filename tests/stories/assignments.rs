@@ -52,7 +52,8 @@ async fn a_phone_holds_exactly_the_buckets_that_are_due() {
         server.db.add_grid(START_MS, grid, &[], code, code).unwrap();
         // There is something to be held in each.
         let before = world.phone_in(code, grid).await.unwrap();
-        (area(&before, "海尔山庄"), person(&before, "王芳"));
+        area(&before, "海尔山庄");
+        person(&before, "王芳");
         assert!(before.sync().await.unwrap().complete);
     }
     let cover = AssignmentRow { duty: Duty::Cover, ..serves(6, C, 1, Some(4)) };
