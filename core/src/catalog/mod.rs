@@ -9,6 +9,7 @@
 //! | know what a key means | [`Collection::key`] |
 //! | refuse a malformed value | [`Collection::check_op`] |
 //! | judge a record on save | [`Collection::check`] |
+//! | know what a supervisor looks at | [`Collection::occasions`] |
 //! | know who may do what | [`Role::may`] |
 //! | send a catalog, publish the next | [`CatalogSource`], [`Catalog::check_succession`] |
 
@@ -26,6 +27,7 @@ mod parse_collection;
 mod parse_field;
 mod parse_role;
 mod reader;
+mod review;
 mod role;
 mod rule;
 mod source;
@@ -49,6 +51,7 @@ pub use field::{Field, FieldType, Policy, Required, Search, Sens, TypeName};
 pub use file::{FileRef, FileUse};
 pub use form::{FieldError, MAX_ANSWER, MAX_FACT, Shape};
 pub use key::{KeyForm, KeyPart, MAX_KEY, MAX_SERVER_KEY, element, well_formed};
+pub use review::{Edited, Occasion};
 pub use role::{Action, Permission, Role, Thing};
 pub use rule::{Expression, MAX_EXPRESSION, NoFacts, RuleFacts};
 pub use source::CatalogSource;

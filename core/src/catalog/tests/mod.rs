@@ -5,6 +5,7 @@ mod built_in;
 mod code_checks;
 mod defects;
 mod forms;
+mod reviews;
 mod roles;
 mod rules;
 mod succession;
