@@ -50,6 +50,11 @@ impl Catalogs {
         self.versions.last()
     }
 
+    /// A collection as the newest version has it, or the last that had it.
+    pub fn collection(&self, id: &str) -> Option<&Collection> {
+        self.all(id).next()
+    }
+
     /// The roles that count now: those of the newest version.
     pub fn roles(&self) -> &Roles {
         &self.roles

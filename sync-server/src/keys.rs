@@ -17,6 +17,8 @@ pub const FOLDER: &str = "keys";
 pub struct Keys {
     /// Signs receipts.
     pub signing: SigningKey,
+    /// By which edits are drawn for a review; follows from the signing key.
+    pub sample_seed: [u8; 32],
     /// Opens what phones seal.
     pub opening: OpeningKey,
     /// The certificate chain, PEM.
@@ -86,7 +88,9 @@ impl Keys {
         }
         let tls_certificate = read(&certificate_file)?;
         let tls_pin = Sha256::digest(pair.subject_public_key_info()).into();
-        Ok(Self { signing, opening, tls_certificate, tls_key, tls_pin })
+        // Whoever knows the public key alone cannot make this signature.
+        let sample_seed = *blake3::hash(&signing.sign(b"gridpass review sample v1")).as_bytes();
+        Ok(Self { signing, sample_seed, opening, tls_certificate, tls_key, tls_pin })
     }
 
     /// What phones are told.

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::catalogs::Catalogs;
 use crate::db::{DbError, Principal};
 use crate::ingest::plain_head;
-use crate::log::{Audit, Base, Commit, Files, Outcome, RecordWrite, Write};
+use crate::log::{Audit, Base, Commit, Files, Outcome, RecordWrite, ReviewWrite, Write};
 
 /// The collection whose records are the published versions of the catalog.
 pub const CATALOG: &str = "catalog";
@@ -223,6 +223,7 @@ pub(crate) fn plain_write(record: RecordId, collection: &str, base: Option<Base>
         names: Vec::new(),
         tickets: Vec::new(),
         decided: Vec::new(),
+        review: ReviewWrite::default(),
         files: Files::default(),
     }
 }

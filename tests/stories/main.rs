@@ -29,6 +29,8 @@ mod photos;
 #[cfg(test)]
 mod restores;
 #[cfg(test)]
+mod reviews;
+#[cfg(test)]
 mod round_trip;
 #[cfg(test)]
 mod scope;

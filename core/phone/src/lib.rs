@@ -59,8 +59,8 @@ pub use outbox::{
 };
 pub use phone::Phone;
 pub use read::{
-    BucketView, FieldView, FormView, LinkView, ListQuery, ListView, OtherValue, PhoneState, ReceiptCheck, ReceiptView,
-    RecordState, RecordView, RowView,
+    BucketView, FieldView, FormView, LinkView, ListQuery, ListView, MarkView, OtherValue, PhoneState, ReceiptCheck,
+    ReceiptView, RecordState, RecordView, RowView,
 };
 pub use rescue::Exported;
 pub use store::draft::Draft;

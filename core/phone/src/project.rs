@@ -7,6 +7,7 @@ use std::rc::Rc;
 use gridpass_core::catalog::{Catalog, Collection, Field, PickPart, Search, ended};
 use gridpass_core::id::RecordId;
 use gridpass_core::projection::{self, Linked, Records};
+use gridpass_core::record::mark::{Decision, Mark};
 use gridpass_core::record::{ShownValues, into_plain, plain};
 use gridpass_core::{Value, Values};
 use rusqlite::Connection;
@@ -16,8 +17,6 @@ use crate::store::settled::Settled;
 use crate::store::view::{self, APPROVED, Projected, RETURNED, ViewRow};
 use crate::store::{Result, bucket, meta};
 
-/// The key of a supervisor's word about the whole record.
-const MARK: &str = "s/r/";
 /// How many records one after the other are named after each other at most.
 const MAX_DEPTH: usize = 8;
 
@@ -287,15 +286,19 @@ fn links(values: &Values) -> Vec<(String, RecordId)> {
     links
 }
 
-/// The supervisor's last word.
+/// The supervisor's last word: returned while something that was returned stands as it was; approved whatever was edited
+/// since; neither where what was returned was written again and nobody has looked.
 fn review(values: &Values) -> u8 {
-    let mark = values.get(MARK).and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
-    let decision = mark.as_ref().and_then(|mark: &serde_json::Value| mark.get("decision")?.as_str());
-    match decision {
-        Some("approved") => APPROVED,
-        Some("returned") => RETURNED,
-        _ => 0,
+    let mut approved = false;
+    let mut answered = false;
+    for (key, mark) in Mark::all(values) {
+        match mark.decision {
+            Decision::Returned if !mark.changed_since(key, values) => return RETURNED,
+            Decision::Returned => answered = true,
+            Decision::Approved => approved |= key.is_empty(),
+        }
     }
+    if approved && !answered { APPROVED } else { 0 }
 }
 
 /// The FTS5 expression for what was typed; none when nothing in it can be looked for.

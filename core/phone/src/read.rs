@@ -2,8 +2,10 @@
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::catalog::{Catalog, Policy, Text};
+use gridpass_core::codes::Date;
 use gridpass_core::id::{ChangeHash, DeviceId, IntentId, RecordId, UserId};
-use gridpass_core::record::{Shown, ShownValues};
+use gridpass_core::record::mark::{Decision, MARK, Mark, digest_of};
+use gridpass_core::record::{Shown, ShownValues, plain};
 use gridpass_core::seal;
 use gridpass_core::value::Value;
 use gridpass_core::wire::{self, Author, Cursor, Grant, ReceiptFile};
@@ -113,6 +115,23 @@ pub struct FieldView {
     pub policy: Option<Policy>,
     /// Whether a change of it is only on this phone.
     pub pending: bool,
+    /// What a supervisor said of it.
+    pub mark: Option<MarkView>,
+}
+
+/// What a supervisor said of a field or of the whole record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkView {
+    /// Whether it is right, or to be looked at again.
+    pub decision: Decision,
+    /// Why, in the supervisor's words.
+    pub reason: String,
+    /// Until when it is to be looked at again.
+    pub due: Option<Date>,
+    /// When it was said, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Whether it was edited since.
+    pub changed_since: bool,
 }
 
 /// One link between two records.
@@ -141,6 +160,8 @@ pub struct RecordView {
     pub linked_from: Vec<LinkView>,
     /// The files it names.
     pub files: Vec<FileView>,
+    /// What a supervisor said of it as a whole.
+    pub mark: Option<MarkView>,
 }
 
 /// A form: the fields of a collection with what is shown in them.
@@ -255,6 +276,7 @@ impl Phone {
                 links: link_views(db, view::links_from(db, record)?)?,
                 linked_from: link_views(db, view::links_to(db, record)?)?,
                 files: file_views(db, &catalog, &loaded.collection, &loaded.screen)?,
+                mark: mark_view(&loaded, ""),
             }))
         })?;
         view.ok_or(ApiError::NotFound)
@@ -523,7 +545,16 @@ fn field_view(catalog: &Catalog, loaded: &merge::Loaded, key: &str) -> FieldView
         values,
         policy: policy(catalog, &loaded.collection, key),
         pending: loaded.pending.iter().any(waits),
+        mark: mark_view(loaded, key),
     }
+}
+
+/// What a supervisor said of a key; empty for the whole record.
+fn mark_view(loaded: &merge::Loaded, key: &str) -> Option<MarkView> {
+    let Mark { decision, reason, due, at_ms, digest, .. } =
+        Mark::read(loaded.screen.get(&format!("{MARK}{key}"))?.value())?;
+    let changed_since = digest != digest_of(key, &plain(&loaded.screen));
+    Some(MarkView { decision, reason, due, at_ms, changed_since })
 }
 
 fn link_views(db: &Connection, links: Vec<(String, RecordId)>) -> store::Result<Vec<LinkView>> {

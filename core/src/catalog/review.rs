@@ -44,10 +44,9 @@ impl Edited<'_> {
 
     /// The keys of a field that said something else before.
     fn changed(&self, field: &str) -> Vec<String> {
-        let of_field = |key: &str| key.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let value = |values: &Values, key: &str| values.get(key).cloned().unwrap_or_default();
         let differs = |key: &str| self.before.is_some_and(|before| !same(&value(before, key), &value(self.after, key)));
-        let keys = self.keys.iter().filter(|key| of_field(key) && self.had(key) && differs(key));
+        let keys = self.keys.iter().filter(|key| is_of_field(key, field) && self.had(key) && differs(key));
         keys.map(|key| (*key).to_owned()).collect()
     }
 
@@ -78,11 +77,26 @@ impl Edited<'_> {
     }
 }
 
+fn is_of_field(key: &str, field: &str) -> bool {
+    key.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 fn is_filled(values: &Values, key: &str) -> bool {
     values.get(key).is_some_and(|value| !value.is_null())
 }
 
 impl Collection {
+    /// Whether an edit may be an occasion at all, before anything is looked up: most are none.
+    pub fn may_ask(&self, is_new: bool, keys: &[&str], duplicates: &[&str]) -> bool {
+        self.review.iter().any(|Review { on, .. }| match on {
+            ReviewOn::New | ReviewOn::Sample(_) => is_new,
+            ReviewOn::End | ReviewOn::EndElsewhere => keys.contains(&END),
+            ReviewOn::Field(field) => !is_new && keys.iter().any(|key| is_of_field(key, field)),
+            ReviewOn::Duplicate(rule) => duplicates.contains(&rule.as_str()),
+            ReviewOn::Merge => false,
+        })
+    }
+
     /// Why a supervisor is asked to look at an edit; empty for most.
     ///
     /// A changed field is one that said something else before: what is filled in for the first time is no change.

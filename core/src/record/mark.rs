@@ -5,10 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::request::{REQUEST, SERVER};
-use super::shown::{ShownValues, digest};
-use crate::Value;
+use super::shown::digest;
 use crate::codes::Date;
 use crate::id::UserId;
+use crate::{Value, Values};
 
 /// The prefix of marks.
 pub const MARK: &str = "s/r/";
@@ -55,30 +55,27 @@ impl Mark {
     }
 
     /// Every mark of a record with the key it is on.
-    pub fn all(values: &ShownValues) -> impl Iterator<Item = (&str, Self)> {
+    pub fn all(values: &Values) -> impl Iterator<Item = (&str, Self)> {
         let marks = values.range(MARK.to_owned()..).take_while(|(key, _)| key.starts_with(MARK));
-        marks.filter_map(|(key, shown)| Some((key.strip_prefix(MARK)?, Self::read(shown.value())?)))
+        marks.filter_map(|(key, value)| Some((key.strip_prefix(MARK)?, Self::read(value)?)))
     }
 
     /// Whether what it was said about is no longer what stands.
-    pub fn changed_since(&self, key: &str, values: &ShownValues) -> bool {
+    pub fn changed_since(&self, key: &str, values: &Values) -> bool {
         self.digest != digest_of(key, values)
     }
 }
 
 /// The digest of the value shown at a key; of the whole record for an empty key: all that devices write, without their
 /// requests.
-pub fn digest_of(key: &str, values: &ShownValues) -> String {
+pub fn digest_of(key: &str, values: &Values) -> String {
     if !key.is_empty() {
-        return digest(values.get(key).map_or(&Value::Null, |shown| shown.value()));
+        return digest(values.get(key).unwrap_or(&Value::Null));
     }
     let written = values.iter().filter(|(key, _)| !key.starts_with(SERVER) && !key.starts_with(REQUEST));
     let mut hasher = blake3::Hasher::new_derive_key("gridpass record digest v1");
-    for (key, shown) in written.filter(|(_, shown)| !shown.value().is_null()) {
-        hasher
-            .update(&(key.len() as u64).to_le_bytes())
-            .update(key.as_bytes())
-            .update(digest(shown.value()).as_bytes());
+    for (key, value) in written.filter(|(_, value)| !value.is_null()) {
+        hasher.update(&(key.len() as u64).to_le_bytes()).update(key.as_bytes()).update(digest(value).as_bytes());
     }
     let mut bytes = [0; 8];
     hasher.finalize_xof().fill(&mut bytes);
@@ -88,10 +85,9 @@ pub fn digest_of(key: &str, values: &ShownValues) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Shown;
 
-    fn values(entries: &[(&str, &str)]) -> ShownValues {
-        entries.iter().map(|(key, value)| ((*key).to_owned(), Shown::One((*value).into()))).collect()
+    fn values(entries: &[(&str, &str)]) -> Values {
+        entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect()
     }
 
     #[test]
@@ -108,10 +104,10 @@ mod tests {
         let (key, value) = mark.entry("birth");
         assert_eq!(key, "s/r/birth");
         let mut after = before.clone();
-        after.insert(key, Shown::One(value));
+        after.insert(key, value);
         assert_eq!(Mark::all(&after).collect::<Vec<_>>(), [("birth", mark.clone())]);
         assert!(!mark.changed_since("birth", &after));
-        after.insert("birth".into(), Shown::One("1985-03-02".into()));
+        after.insert("birth".into(), "1985-03-02".into());
         assert!(mark.changed_since("birth", &after));
     }
 
@@ -126,7 +122,7 @@ mod tests {
         assert_eq!(of(&[("s/r/", "x"), ("t/00", "y")]), digest_of("", &before));
         assert_ne!(of(&[("note", "乙")]), digest_of("", &before));
         let mut cleared = before.clone();
-        cleared.insert("phone".into(), Shown::One(Value::Null));
+        cleared.insert("phone".into(), Value::Null);
         assert_eq!(digest_of("", &cleared), digest_of("", &before), "what was cleared is as what never was");
         assert_ne!(digest_of("", &values(&[("ab", "c")])), digest_of("", &values(&[("a", "bc")])));
     }

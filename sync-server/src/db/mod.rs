@@ -4,7 +4,10 @@
 //! that no read can forget whom it answers.
 
 mod files;
+mod reviews;
 pub mod sqlite;
+
+pub use reviews::{ReviewRow, ReviewRows, ReviewState, TicketRow};
 
 pub use files::{Begun, BlobRow, FileRows, Finished, NewUpload, PartRow, UploadId, UploadRow, UploadState};
 
@@ -407,7 +410,7 @@ impl Underway {
 }
 
 /// The database of a server.
-pub trait Database: FileRows + Send + Sync {
+pub trait Database: FileRows + ReviewRows + Send + Sync {
     /// The epoch of the logs.
     fn epoch(&self) -> u64;
 

@@ -2,19 +2,18 @@
 
 use gridpass_core::bucket::{Bucket, BucketClass};
 use gridpass_core::catalog::{Collection, Level, NoFacts, Shape};
-use gridpass_core::id::{ActorId, BatchId, ChangeHash, GridId, IntentId, RecordId};
+use gridpass_core::id::{BatchId, ChangeHash, GridId, IntentId, RecordId};
 use gridpass_core::record::edit::{Edit, plan};
-use gridpass_core::record::{Document, check, plain, same, shown_values};
-use gridpass_core::wire::{self, FMT_AUTOMERGE, IntentKind, Role};
+use gridpass_core::record::{plain, same};
+use gridpass_core::wire::{IntentKind, Role};
 use gridpass_core::{Value, Values};
 
 use super::ImportError;
 use super::report::Problem;
 use super::rows::{Ready, Teller};
-use crate::catalogs::shared;
 use crate::db::{ChangeMeta, RecordFacts};
-use crate::log::{Base, By, Files, NewChange, RecordWrite};
-use crate::office::Office;
+use crate::log::{By, RecordWrite};
+use crate::office::{Act, Office, Standing};
 
 /// The key whose value ends a record.
 const END: &str = "end/date";
@@ -36,12 +35,12 @@ pub(super) fn prepare(
     (file, batch): (&[u8; 32], Option<BatchId>),
     tell: &mut dyn FnMut(&Problem),
 ) -> Result<Step, ImportError> {
-    let bytes = facts.changes.iter().map(|change| change.row.bytes.as_slice());
-    let document = Document::from_changes(bytes).map_err(|_| ImportError::Damaged)?;
+    let standing = Standing::of(facts)?;
+    let (facts, document) = (&standing.facts, &standing.document);
     let imported = |hash: &ChangeHash| {
         facts.changes.iter().any(|change| change.row.hash == *hash && change.intent_kind == IntentKind::IMPORT)
     };
-    let shown = shown_values(&document.state(), |actor| is_office(&facts, actor));
+    let shown = standing.shown();
     let old = plain(&shown);
     let mut edits = Vec::new();
     for (key, new) in &row.values {
@@ -75,8 +74,8 @@ pub(super) fn prepare(
     }
     let policy = |key: &str| collection.key(key).map(|form| form.policy);
     let puts = plan(&shown, &edits, policy, || IntentId([0; 16])).unwrap_or_default();
-    if let Some(standing) = &facts.row
-        && standing.home.grid() != Some(grid)
+    if let Some(known) = &facts.row
+        && known.home.grid() != Some(grid)
     {
         let column = teller.table.grid.as_deref().unwrap_or("grid");
         tell(&teller.problem(row.row, column, None, "other_grid", false));
@@ -87,12 +86,12 @@ pub(super) fn prepare(
     if !judge(office, collection, teller, row.row, &old, &puts, tell) {
         return Ok(Step::Refused);
     }
-    let home = facts.row.as_ref().map_or_else(|| home(collection.bucket, grid), |standing| standing.home);
+    let home = facts.row.as_ref().map_or_else(|| home(collection.bucket, grid), |known| known.home);
     // The same row over the same state is one act.
     let heads: Vec<u8> = document.heads().iter().flat_map(|hash| hash.0).collect();
     let intent = IntentId::derived("import", &[file, row.record.as_bytes(), &heads]);
     let composed = Composed { puts, intent, kind: IntentKind::IMPORT, batch, home };
-    match compose(office, collection, row.record, document, facts, composed)? {
+    match compose(office, collection, row.record, standing, composed)? {
         Some(write) => Ok(Step::Write(Box::new(write))),
         None => {
             tell(&teller.problem(row.row, "", None, "too_large", true));
@@ -115,57 +114,13 @@ pub(super) fn compose(
     office: &Office,
     collection: &Collection,
     record: RecordId,
-    mut document: Document,
-    facts: RecordFacts,
+    standing: Standing,
     composed: Composed,
 ) -> Result<Option<RecordWrite>, ImportError> {
     let Composed { puts, intent, kind, batch, home } = composed;
-    let names = puts.iter().filter_map(|(key, value)| shared(collection, key, value)).collect();
-    let change = document.change_putting(office.console, office.now_ms.div_euclid(1000), puts);
-    let built = change.build().map_err(|_| ImportError::Damaged)?;
-    let base = facts.row.as_ref().map(|standing| Base {
-        generation: standing.generation,
-        heads: standing.heads.clone(),
-        home: standing.home,
-        also: standing.also.clone(),
-    });
-    document.apply([built.clone()]).map_err(|_| ImportError::Damaged)?;
-    let state = document.state();
-    if check::device_bytes(&state) > wire::MAX_RECORD_BYTES || change.puts.len() > wire::MAX_PUTS {
-        return Ok(None);
-    }
-    let shown = shown_values(&state, |actor| is_office(&facts, actor));
-    Ok(Some(RecordWrite {
-        record,
-        collection: collection.id.clone(),
-        generation: base.as_ref().map_or(0, |base| base.generation),
-        fmt: FMT_AUTOMERGE,
-        changes: vec![NewChange {
-            change,
-            built,
-            by: By { role: Role::CONSOLE, user: None, device: None, grant: None },
-            intent,
-            intent_kind: kind,
-            visit: None,
-            catalog_version: office.catalog_version,
-            device_ms: office.now_ms,
-            corrected_ms: office.now_ms,
-            batch,
-        }],
-        heads: document.heads(),
-        shown,
-        home,
-        base,
-        also: facts.row.map(|standing| standing.also).unwrap_or_default(),
-        names,
-        tickets: Vec::new(),
-        decided: Vec::new(),
-        files: Files::default(),
-    }))
-}
-
-fn is_office(facts: &RecordFacts, actor: &ActorId) -> bool {
-    facts.changes.iter().any(|change| change.row.author.role == Role::OFFICE && change.actor == *actor)
+    let by = By { role: Role::CONSOLE, user: None, device: None, grant: None };
+    let act = Act { actor: office.console, by, puts, intent, kind, batch };
+    Ok(standing.write(office, collection, record, home, act)?)
 }
 
 /// Whether a change ended a record because the import that made it was undone.

@@ -10,7 +10,7 @@ use gridpass_core::Value;
 use gridpass_core::catalog::Catalog;
 use gridpass_core::codes::Date;
 use gridpass_core::id::{BatchId, ChangeHash, IntentId, RecordId};
-use gridpass_core::record::{Built, Document, Live, same};
+use gridpass_core::record::{Built, Live, same};
 use gridpass_core::wire::IntentKind;
 
 use super::compose::{Composed, compose, is_undo};
@@ -18,7 +18,7 @@ use super::{ImportError, TRIES};
 use crate::app::App;
 use crate::db::{Principal, RecordFacts};
 use crate::log::{Audit, Commit, Outcome, RecordWrite, Write};
-use crate::office::Office;
+use crate::office::{Office, Standing};
 
 /// How many changes are taken back together.
 const BATCH: usize = 500;
@@ -156,10 +156,10 @@ fn take_back(
     own: &BTreeSet<ChangeHash>,
     tell: &mut dyn FnMut(&Kept),
 ) -> Result<Option<(RecordWrite, bool)>, ImportError> {
-    let Some(row) = &facts.row else { return Ok(None) };
+    let Some(row) = facts.row.clone() else { return Ok(None) };
     let Some(collection) = catalog.collection(&row.collection) else { return Ok(None) };
-    let bytes = facts.changes.iter().map(|change| change.row.bytes.as_slice());
-    let document = Document::from_changes(bytes).map_err(|_| ImportError::Damaged)?;
+    let standing = Standing::of(facts)?;
+    let (facts, document) = (&standing.facts, &standing.document);
     let kept = |key: &str| Kept { record, collection: row.collection.clone(), key: key.to_owned() };
     let fields = |hash: &ChangeHash| {
         let change = facts.changes.iter().find(|change| change.row.hash == *hash);
@@ -205,7 +205,6 @@ fn take_back(
     let intent = IntentId::derived("import undone", &[record.as_bytes(), &heads]);
     let kind = if created { IntentKind::END } else { IntentKind::IMPORT };
     let home = row.home;
-    let write =
-        compose(office, collection, record, document, facts, Composed { puts, intent, kind, batch: None, home })?;
+    let write = compose(office, collection, record, standing, Composed { puts, intent, kind, batch: None, home })?;
     Ok(write.map(|write| (write, created)))
 }

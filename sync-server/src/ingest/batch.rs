@@ -18,7 +18,7 @@ use crate::catalogs::Catalogs;
 use crate::db::{AssignmentRow, DeviceRow, ItemRef, Known, Principal, PushFacts, RecordFacts, StoredChange};
 use crate::error::ApiError;
 use crate::log::{Audit, Base, BatchProof, By, Commit, Files, NewChange, Outcome, Quarantined, RecordWrite, Write};
-use crate::office::{Author, Office, Rules, follow};
+use crate::office::{Author, Office, Rules, follow, review_of};
 
 /// How often in a row a push is prepared again because somebody else was faster.
 const TRIES: usize = 8;
@@ -383,6 +383,13 @@ impl Pusher<'_> {
         let puts = change.puts.iter().map(|put| (put.key.as_str(), &put.value));
         let standing = |key: &str| shown.get(key).map(|shown| shown.value().clone());
         let files = self.signed(files(&self.catalogs, &collection, puts, &standing));
+        let review = self.catalogs.collection(&collection).map(|form| {
+            let offices = draft.offices();
+            let before = || shown_values(&draft.document.state(), |actor| offices.contains(actor));
+            let of = (self.now_ms, &self.app.keys.sample_seed);
+            review_of(form, (&change, hash), draft.base.is_none(), before, &shown, of)
+        });
+        let review = review.unwrap_or_default();
         let names =
             change.puts.iter().filter_map(|put| self.catalogs.names(&collection, &put.key, &put.value)).collect();
         let own = NewChange {
@@ -418,6 +425,7 @@ impl Pusher<'_> {
             names,
             tickets: followed.tickets,
             decided: followed.decided,
+            review,
             files,
         };
         draft.base = Some(Base { generation: item.generation, heads, home, also });

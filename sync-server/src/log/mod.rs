@@ -5,9 +5,12 @@
 
 use gridpass_core::Value;
 use gridpass_core::bucket::Bucket;
+use gridpass_core::catalog::Occasion;
+use gridpass_core::codes::Date;
 use gridpass_core::id::{
     ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GrantId, IntentId, KeyId, RecordId, TicketId, UserId,
 };
+use gridpass_core::record::mark::Decision;
 use gridpass_core::record::{Built, Change, Shown, ShownValues};
 use gridpass_core::wire::{IntentKind, Reason, Role};
 
@@ -93,8 +96,30 @@ pub struct RecordWrite {
     pub tickets: Vec<NewTicket>,
     /// Keys whose open conflict tickets are decided.
     pub decided: Vec<String>,
+    /// What it means for the supervisor's queue.
+    pub review: ReviewWrite,
     /// The files it names and takes back.
     pub files: Files,
+}
+
+/// What a write means for the supervisor's queue.
+#[derive(Debug, Clone, Default)]
+pub struct ReviewWrite {
+    /// Why a supervisor is asked to look; empty for most.
+    pub occasions: Vec<Occasion>,
+    /// Something that was returned was written again.
+    pub answered: bool,
+    /// What a supervisor said.
+    pub said: Option<Said>,
+}
+
+/// What a supervisor said of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The decision: one that approves takes the record out of the queue.
+    pub decision: Decision,
+    /// Until when its author is asked to look again.
+    pub due: Option<Date>,
 }
 
 /// What a write says about files.

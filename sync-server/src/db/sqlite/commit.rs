@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 
 use super::log_end::{Entry, LogEnd};
 use super::share::share;
-use super::{DbError, backend, bucket_number, files, join_hashes, names, optional, rows};
+use super::{DbError, backend, bucket_number, files, join_hashes, names, optional, reviews, rows};
 use crate::log::{Audit, BatchProof, Commit, NewChange, Outcome, Quarantined, RecordWrite, Stored, Write};
 
 pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError> {
@@ -170,6 +170,7 @@ pub(super) fn apply_record(connection: &Connection, now_ms: i64, write: &RecordW
         ],
     )?;
     tickets(connection, now_ms, write)?;
+    reviews::note(connection, now_ms, write)?;
     files::refer(connection, now_ms, write.record, None, &write.files)?;
     stored.shared = share(connection, now_ms, write)?;
     Ok(Outcome::Stored(stored))
@@ -275,12 +276,13 @@ fn insert_change(
 
 fn tickets(connection: &Connection, now_ms: i64, write: &RecordWrite) -> Result<(), DbError> {
     const STEP: &str = "writing tickets";
+    let by = write.changes.first().and_then(|change| change.by.user).map(|user| user.0);
     for key in &write.decided {
         execute(
             connection,
             STEP,
-            "UPDATE ticket SET closed = ?3 WHERE record = ?1 AND key = ?2 AND closed IS NULL",
-            params![write.record.0, key, now_ms],
+            "UPDATE ticket SET closed = ?3, closed_by = ?4 WHERE record = ?1 AND key = ?2 AND closed IS NULL",
+            params![write.record.0, key, now_ms, by],
         )?;
     }
     for ticket in &write.tickets {

@@ -14,6 +14,7 @@ mod push;
 mod read;
 mod readers;
 mod rebuild;
+mod reviews;
 mod scratch;
 mod share;
 mod stored;

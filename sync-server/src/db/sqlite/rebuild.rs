@@ -13,7 +13,7 @@ use super::push::{changes, record_row};
 use super::stored::{StoredBucket, StoredRecord, buckets, office_actors, records_after, sum_of_records};
 use super::{DbError, backend, join_hashes, named_or_null, rows, split_hashes};
 use crate::db::{Fault, Rebuilt};
-use crate::log::{Audit, Base, Files, Outcome, RecordWrite};
+use crate::log::{Audit, Base, Files, Outcome, RecordWrite, ReviewWrite};
 
 /// How many records one transaction looks at.
 const PIECE: usize = 500;
@@ -158,6 +158,7 @@ impl StoredRecord {
             names: Vec::new(),
             tickets: Vec::new(),
             decided: Vec::new(),
+            review: ReviewWrite::default(),
             files: Files::default(),
         };
         match apply_record(connection, now_ms, &write)? {

@@ -14,7 +14,9 @@ use gridpass_core::id::{ActorId, ChangeHash, GridId, IntentId, RecordId};
 use gridpass_core::record::{Document, shown_values};
 use gridpass_core::wire::{BucketCursor, Cursor, FMT_AUTOMERGE, IntentKind, Role, Row};
 use gridpass_server::db::{BucketRead, Database, Principal};
-use gridpass_server::log::{Audit, Base, By, Commit, Files, NewChange, Outcome, RecordWrite, Stored, Write};
+use gridpass_server::log::{
+    Audit, Base, By, Commit, Files, NewChange, Outcome, RecordWrite, ReviewWrite, Stored, Write,
+};
 
 pub const NOW: i64 = 1_800_000_000_000;
 pub const A: Bucket = Bucket::Base(GridId([1; 16]));
@@ -120,6 +122,7 @@ impl Draft {
             names: Vec::new(),
             tickets: Vec::new(),
             decided: Vec::new(),
+            review: ReviewWrite::default(),
             files: Files::default(),
         };
         let audit = Audit { action: "test", detail: "{}".into(), ..Audit::default() };

@@ -4,7 +4,7 @@ use gridpass_core::bucket::Bucket;
 use gridpass_core::id::ChangeHash;
 use gridpass_core::wire::Touched;
 use gridpass_server::db::{ItemRef, Post, Principal};
-use gridpass_server::log::{Audit, Base, Commit, Files, Outcome, RecordWrite, Write};
+use gridpass_server::log::{Audit, Base, Commit, Files, Outcome, RecordWrite, ReviewWrite, Write};
 
 use super::*;
 
@@ -89,6 +89,7 @@ impl Play {
             names: address.into_iter().collect(),
             tickets: Vec::new(),
             decided: Vec::new(),
+            review: ReviewWrite::default(),
             files: Files::default(),
         };
         let audit = Audit { action: "moved", object: Some(record.0.to_vec()), detail: "{}".into(), ..Audit::default() };

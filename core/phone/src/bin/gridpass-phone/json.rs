@@ -3,8 +3,8 @@
 use gridpass_core::Value;
 use gridpass_core::catalog::{Catalog, Text};
 use gridpass_phone::{
-    ApiError, Attached, BuildingView, Draft, DueView, FileState, FileView, InboxItem, LinkView, LockState, PhoneState,
-    Problem, ReceiptView, RecordState, RecordView, ResidentView, RowView, Saved,
+    ApiError, Attached, BuildingView, Draft, DueView, FieldView, FileState, FileView, InboxItem, LinkView, LockState,
+    MarkView, PhoneState, Problem, ReceiptView, RecordState, RecordView, ResidentView, RowView, Saved,
 };
 use serde_json::{Value as Json, json};
 
@@ -64,8 +64,22 @@ pub fn record(view: &RecordView) -> Json {
         answer.insert("links".into(), view.links.iter().map(link).collect());
         answer.insert("linked_from".into(), view.linked_from.iter().map(link).collect());
         answer.insert("files".into(), view.files.iter().map(file).collect());
+        let of_field = |field: &FieldView| Some((field.key.clone(), mark(field.mark.as_ref()?)));
+        let marks: serde_json::Map<String, Json> = view.fields.iter().filter_map(of_field).collect();
+        answer.insert("marks".into(), marks.into());
+        answer.insert("mark".into(), view.mark.as_ref().map(mark).into());
     }
     answer
+}
+
+fn mark(mark: &MarkView) -> Json {
+    json!({
+        "decision": mark.decision,
+        "reason": mark.reason,
+        "due": mark.due.map(|due| due.to_string()),
+        "at_ms": mark.at_ms,
+        "changed_since": mark.changed_since,
+    })
 }
 
 fn file(file: &FileView) -> Json {
