@@ -9,6 +9,7 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+pub mod audit;
 pub mod backup;
 pub mod catalog;
 pub mod import;

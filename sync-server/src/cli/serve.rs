@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gridpass_server::app::App;
+use gridpass_server::audit::seal::seal_regularly;
 use gridpass_server::router::router;
 use gridpass_server::serve::serve;
 use gridpass_server::{blobs, metrics};
@@ -13,9 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 const AT_WORK: usize = 64;
 
 /// Serves phones, and IT beside them, until SIGINT or SIGTERM.
-pub fn run(app: App) -> Result<(), Box<dyn std::error::Error>> {
+pub fn run(app: Arc<App>) -> Result<(), Box<dyn std::error::Error>> {
     app.blobs.clear_unwritten()?;
-    let (listen, for_it, app) = (app.config.listen, app.config.metrics_address()?, Arc::new(app));
+    let (listen, for_it, app) = (app.config.listen, app.config.metrics_address()?, app);
     let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(AT_WORK).enable_all().build()?;
     runtime.block_on(async move {
         // Before anybody is told that it runs: whoever ends it then ends it in order.
@@ -37,12 +38,14 @@ pub fn run(app: App) -> Result<(), Box<dyn std::error::Error>> {
             say!("metrics on http://{}/metrics", watched.address);
         }
         let sweeping = tokio::spawn(blobs::sweep_daily(app.clone()));
+        let sealing = tokio::spawn(seal_regularly(app.clone()));
         let why = tokio::select! {
             _ = interrupted.recv() => "SIGINT",
             _ = terminated.recv() => "SIGTERM",
         };
         tracing::info!(why, "serving ends: requests under way get ten seconds");
         sweeping.abort();
+        sealing.abort();
         if let Some(watched) = watched {
             watched.stop();
         }

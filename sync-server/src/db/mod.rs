@@ -3,9 +3,11 @@
 //! Calls block; routes run them on blocking threads. Every read takes the [`Principal`] it is made for and the time, so
 //! that no read can forget whom it answers.
 
+mod audit;
 mod files;
 pub mod sqlite;
 
+pub use audit::{AuditFilter, AuditRow, AuditRows, ChainState, Cut, Link, Renewal, Walked};
 pub use files::{Begun, BlobRow, FileRows, Finished, NewUpload, PartRow, UploadId, UploadRow, UploadState};
 
 use std::collections::BTreeMap;
@@ -367,7 +369,7 @@ impl Underway {
 }
 
 /// The database of a server.
-pub trait Database: FileRows + Send + Sync {
+pub trait Database: AuditRows + FileRows + Send + Sync {
     /// The epoch of the logs.
     fn epoch(&self) -> u64;
 
