@@ -145,6 +145,7 @@ pub fn restore(
     let audit = Audit { action: "restored", detail: "{}".into(), ..Audit::default() };
     app.db.audit(app.now_ms(), audit)?;
     let lost = blobs::forget_lost(&app, data)?;
+    app.seal_or_tell();
     Ok(Restored { rows, set_aside, files, lost, keys: from_backup })
 }
 

@@ -95,7 +95,10 @@ pub(super) struct Writing<'a> {
 impl<'a> Writing<'a> {
     /// Begins one after a row, over what a rotation that was ended left there.
     pub(super) fn begin(file: &'a Path, after: Link) -> Result<Self, AuditError> {
-        let out = fs::File::create(file).and_then(|made| zstd::Encoder::new(made, 9)).map_err(at("writing", file))?;
+        let failed = at("writing", file);
+        let made = fs::File::options().write(true).create(true).truncate(false).open(file).map_err(&failed)?;
+        made.try_lock().map_err(|_| failed(std::io::Error::other("another rotation writes it; wait for its end")))?;
+        let out = made.set_len(0).and_then(|()| zstd::Encoder::new(made, 9)).map_err(&failed)?;
         let mut writing = Self { file, out };
         writing.line(&Line::After(Place { seq: after.seq, chain: hex(&after.chain) }))?;
         Ok(writing)

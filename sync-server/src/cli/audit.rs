@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use gridpass_core::codes::Date;
-use gridpass_core::id::{RecordId, hex};
+use gridpass_core::id::{RecordId, UserId, hex};
 use gridpass_server::app::App;
 use gridpass_server::audit::rotate::{begin_of, rotate};
 use gridpass_server::audit::verify::time;
@@ -91,14 +91,18 @@ fn list(app: &App, args: ListArgs) -> Result<(), Error> {
         to_ms: args.to.map(next),
         before: args.after,
     };
-    for row in app.db.audit_list(&Principal::SERVER, now_ms, &filter, args.limit)? {
-        say!("{}", line(&row));
+    let rows = app.db.audit_list(&Principal::SERVER, now_ms, &filter, args.limit)?;
+    let users: Vec<UserId> = rows.iter().filter_map(|row| row.user).collect();
+    let logins = app.db.logins(&Principal::SERVER, now_ms, &users)?;
+    for row in rows {
+        let login = row.user.and_then(|user| logins.get(&user));
+        say!("{}", line(&row, login.map(String::as_str)));
     }
     Ok(())
 }
 
 /// A row for people and programs.
-fn line(row: &AuditRow) -> Value {
+fn line(row: &AuditRow, login: Option<&str>) -> Value {
     let object = row.change.map(|change| hex(&change.record.0)).or(row.object.as_deref().map(hex));
     let detail = serde_json::from_str::<Value>(&row.detail).ok();
     let all = [
@@ -106,6 +110,7 @@ fn line(row: &AuditRow) -> Value {
         ("at_ms", Some(row.at_ms.into())),
         ("at", Some(time(row.at_ms).into())),
         ("user", row.user.map(|id| id.to_string().into())),
+        ("login", login.map(Value::from)),
         ("device", row.device.map(|id| id.to_string().into())),
         ("grant", row.grant.map(|id| id.to_string().into())),
         ("action", Some(row.action.as_str().into())),

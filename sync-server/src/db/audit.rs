@@ -1,5 +1,7 @@
 //! The rows of the audit: read, searched, verified and rotated. They are written with what they are about.
 
+use std::collections::BTreeMap;
+
 use gridpass_core::id::{DeviceId, GrantId, RecordId, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +132,10 @@ pub trait AuditRows {
         filter: &AuditFilter,
         limit: usize,
     ) -> Result<Vec<AuditRow>, DbError>;
+
+    /// The logins of users.
+    fn logins(&self, principal: &Principal, now_ms: i64, users: &[UserId])
+    -> Result<BTreeMap<UserId, String>, DbError>;
 
     /// What is known of the chain, with its values after some rows, all of one moment.
     fn chain_state(&self, principal: &Principal, now_ms: i64, rows: &[i64]) -> Result<ChainState, DbError>;

@@ -262,7 +262,7 @@ fn a_backup_brings_its_seal_to_a_new_machine() {
     let clock = |last| gridpass_server::clock::Clock::new(last, || START_MS);
     restore(&other, &copy, Allowed::default(), Some(&passphrase), clock, &mut |fault| panic!("{fault:?}")).unwrap();
     let (found, _, proof) = verified(&Server::open(&other), &Beside::default());
-    assert_eq!((found, proof.seals, proof.told), (vec![], 2, vec![]), "that of the backup, and that of the new epoch");
+    assert_eq!((found, proof.seals, proof.told), (vec![], 3, vec![]), "of the backup, the new epoch, and the end");
     // Elsewhere the note of the backup speaks against a database that was made anew.
     sql(&server, "UPDATE audit SET at = at + 1 WHERE seq = 3");
     forge(&server, 3);
@@ -312,6 +312,12 @@ fn a_rotated_audit_is_one_chain_with_its_archives() {
     assert!(
         matches!(rotate(&server.app, today + 1, &archive), Err(error) if error.to_string().starts_with("before: "))
     );
+    fs::create_dir(&archive).unwrap();
+    let other = fs::File::create(archive.join("audit.part")).unwrap();
+    other.lock().unwrap();
+    let refused = rotate(&server.app, today, &archive).unwrap_err().to_string();
+    assert!(refused.contains("another rotation"), "{refused}");
+    drop(other);
     for before in [today - DAY, today - DAY, today] {
         let done = rotate(&server.app, before, &archive).unwrap();
         assert_eq!(done.archive.is_some(), done.rows > 0);
@@ -458,7 +464,7 @@ fn a_database_of_a_build_before_gets_its_chain_from_the_first_row() {
     let old = Connection::open(folder.path().join(FILE)).unwrap();
     old.execute_batch(
         "DROP VIEW audited; DROP TABLE audit_cut; ALTER TABLE audit RENAME TO newer;
-         DROP INDEX audit_object; DROP INDEX audit_subject; DROP INDEX audit_change;
+         DROP INDEX audit_object; DROP INDEX audit_subject; DROP INDEX audit_change; DROP INDEX audit_renewed;
          CREATE TABLE audit (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, who INTEGER REFERENCES who (number),
              action TEXT NOT NULL, object BLOB, change INTEGER, detail TEXT NOT NULL) STRICT;
          INSERT INTO audit SELECT seq, at, who, action, object, change, iif(detail = '', '{}', detail) FROM newer;
@@ -532,6 +538,7 @@ fn who_has_seen_or_changed_a_person_is_found_whatever_the_act_was_on() {
         printed(&["--record", &person.to_string(), "--user", "clerk", "--from", "2027-01-18", "--to", "2027-01-18"]);
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[1]["detail"], serde_json::json!({ "fields": ["id_no"], "reason": "核对补贴" }));
+    assert_eq!((&lines[0]["login"], &lines[0]["detail"]["subject"]), (&"clerk".into(), &person.to_string().into()));
     assert_eq!((&lines[1]["grant"], &lines[1]["at"]), (&"08".repeat(16).into(), &"2027-01-18 16:00".into()));
     assert_eq!(printed(&["--to", "2027-01-14"]).len(), 0);
     assert_eq!(printed(&["--limit", "3", "--after", "4"]).len(), 3);

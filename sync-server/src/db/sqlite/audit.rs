@@ -1,5 +1,7 @@
 //! Writing the audit: each row binds all before it.
 
+use std::collections::BTreeMap;
+
 use gridpass_core::id::{ActorId, ChangeHash, DeviceId, GrantId, RecordId, UserId, hex};
 use rusqlite::{Connection, Row, params};
 
@@ -158,10 +160,13 @@ pub(super) fn cuts(connection: &Connection) -> Result<Vec<Cut>, DbError> {
 
 fn state(connection: &Connection, asked: &[i64]) -> Result<ChainState, DbError> {
     const STEP: &str = "reading the chain";
-    let renewals =
-        rows(connection, STEP, "SELECT seq, detail FROM audit WHERE action = ?1 ORDER BY seq", [RENEWED], |row| {
-            Ok((row.get(0)?, row.get::<_, String>(1)?))
-        })?;
+    let renewals = rows(
+        connection,
+        STEP,
+        "SELECT seq, detail FROM audit WHERE action = 'epoch_renewed' ORDER BY seq",
+        [],
+        |row| Ok((row.get(0)?, row.get::<_, String>(1)?)),
+    )?;
     let mut at = Vec::with_capacity(asked.len());
     let mut find = connection.prepare_cached("SELECT chain FROM audit WHERE seq = ?1").map_err(backend(STEP))?;
     for seq in asked {
@@ -175,9 +180,6 @@ fn state(connection: &Connection, asked: &[i64]) -> Result<ChainState, DbError> 
     })
 }
 
-/// The act of a copy that was put in the place of the database.
-pub(super) const RENEWED: &str = "epoch_renewed";
-
 /// What a row of that act says; those of builds before say nothing.
 fn renewal(seq: i64, detail: &str) -> Option<Renewal> {
     let detail: serde_json::Value = serde_json::from_str(detail).ok()?;
@@ -189,7 +191,7 @@ fn note_renewal(connection: &Connection, now_ms: i64) -> Result<bool, DbError> {
     let Some(before) = meta::<i64>(connection, "renewed_from")? else { return Ok(false) };
     let epoch = meta::<i64>(connection, "epoch")?.unwrap_or_default();
     let detail = serde_json::json!({ "before": hex(&before.to_be_bytes()), "epoch": hex(&epoch.to_be_bytes()) });
-    write_audit(connection, now_ms, &Audit::of(RENEWED).detail(&detail), None)?;
+    write_audit(connection, now_ms, &Audit::of("epoch_renewed").detail(&detail), None)?;
     execute(connection, "noting a new epoch", "DELETE FROM meta WHERE key = 'renewed_from'", [])?;
     Ok(true)
 }
@@ -232,6 +234,10 @@ impl AuditRows for Sqlite {
 
     fn audit_list(&self, _: &Principal, _: i64, filter: &AuditFilter, limit: usize) -> Result<Vec<AuditRow>, DbError> {
         self.read("searching the audit", |tx| audit_search::list(tx, filter, limit))
+    }
+
+    fn logins(&self, _: &Principal, _: i64, users: &[UserId]) -> Result<BTreeMap<UserId, String>, DbError> {
+        self.read("reading logins", |tx| audit_search::logins(tx, users))
     }
 
     fn chain_state(&self, _: &Principal, _: i64, asked: &[i64]) -> Result<ChainState, DbError> {

@@ -1,8 +1,8 @@
 //! Searching the audit. Rows about a record are found at once; for a person or a word the rows are read backwards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use gridpass_core::id::RecordId;
+use gridpass_core::id::{RecordId, UserId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
@@ -119,4 +119,15 @@ fn of_change(connection: &Connection, change: i64) -> Result<Option<i64>, DbErro
         .map_err(backend(STEP))?;
     let found = find.query_row([low.unwrap_or(0), high.unwrap_or(i64::MAX), change], |row| row.get(0));
     optional(found, STEP)
+}
+
+pub(super) fn logins(connection: &Connection, users: &[UserId]) -> Result<BTreeMap<UserId, String>, DbError> {
+    let mut find = connection.prepare_cached("SELECT login FROM user WHERE id = ?1").map_err(backend(STEP))?;
+    let mut found = BTreeMap::new();
+    for user in users {
+        if let Some(login) = optional(find.query_row([user.0], |row| row.get(0)), STEP)? {
+            found.insert(*user, login);
+        }
+    }
+    Ok(found)
 }
