@@ -36,6 +36,14 @@ CREATE TABLE audit_cut (
     signature BLOB NOT NULL
 ) STRICT;
 
+-- What rotated rows say of imports: whether one has ended is known from the audit, and asked for ever.
+CREATE TABLE import_said (
+    seq INTEGER PRIMARY KEY,
+    batch BLOB NOT NULL,
+    action TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+
 -- The audit for people, with names and changes.
 CREATE VIEW audited AS
 SELECT a.seq, a.at, w.user, w.device, a.action, coalesce(a.object, c.record) AS object, c.hash AS change,

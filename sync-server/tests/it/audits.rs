@@ -86,6 +86,7 @@ fn whatever_is_altered_the_first_broken_row_is_named() {
         ("the change itself", "DELETE FROM change WHERE number = 1", "{change}", "the change that it names is missing"),
         ("one row less", "DELETE FROM audit WHERE seq = 4", "4", "the row is missing"),
         ("three rows less", "DELETE FROM audit WHERE seq IN (4, 5, 6)", "4 to 6", "the rows are missing"),
+        ("the row of a change", "DELETE FROM audit WHERE seq = {change}", "{change}", "the row is missing"),
         ("the first row", "DELETE FROM audit WHERE seq = 1", "1", "the row is missing"),
         (
             "two rows swapped",
@@ -440,6 +441,33 @@ fn a_rotation_that_ends_between_any_two_steps_loses_no_row_and_is_finished_by_th
 }
 
 #[test]
+fn what_the_audit_says_of_imports_outlives_its_rotation() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    drop(Server::open(&data));
+    let (mapping, sheet) = (folder.path().join("mapping.toml"), folder.path().join("地址.csv"));
+    let table = "[[table]]\nsheet = \"地址\"\ncollection = \"address\"\nkey = \"编号\"\ngrid = \"网格编码\"\n\
+                 fixed = { level = \"area\", usage = \"residential\" }\ncolumn = [{ from = \"小区\", to = \"estate\" }]\n";
+    fs::write(&mapping, table).unwrap();
+    fs::write(&sheet, "编号,网格编码,小区\n1,370212001001001,甲\n").unwrap();
+    let import = ["import", "--mapping", mapping.to_str().unwrap(), sheet.to_str().unwrap()];
+    let taken = gridpass(&data, &import);
+    assert!(taken.status.success(), "{}", told(&taken));
+    let listed = || told(&gridpass(&data, &["import", "list"]));
+    let before = listed();
+    assert!(before.contains("地址.csv") && before.lines().count() == 1, "{before}");
+    let server = Server::open(&data);
+    server.clock.fetch_add(DAY, Ordering::Relaxed);
+    assert!(rotate(&server.app, START_MS + DAY, &folder.path().join("archive")).unwrap().rows > 5);
+    assert_eq!(listed(), before);
+    // The batch has ended: the same file again is another one.
+    let again = gridpass(&data, &import);
+    assert!(again.status.success(), "{}", told(&again));
+    assert_eq!(listed().lines().count(), 2);
+    assert_eq!(server.faults(), []);
+}
+
+#[test]
 fn altered_rows_are_not_rotated() {
     let folder = tempfile::tempdir().unwrap();
     let archive = folder.path().join("archive");
@@ -463,7 +491,7 @@ fn a_database_of_a_build_before_gets_its_chain_from_the_first_row() {
     // Back to what the build before had.
     let old = Connection::open(folder.path().join(FILE)).unwrap();
     old.execute_batch(
-        "DROP VIEW audited; DROP TABLE audit_cut; ALTER TABLE audit RENAME TO newer;
+        "DROP VIEW audited; DROP TABLE audit_cut; DROP TABLE import_said; ALTER TABLE audit RENAME TO newer;
          DROP INDEX audit_object; DROP INDEX audit_subject; DROP INDEX audit_change; DROP INDEX audit_renewed;
          CREATE TABLE audit (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, who INTEGER REFERENCES who (number),
              action TEXT NOT NULL, object BLOB, change INTEGER, detail TEXT NOT NULL) STRICT;

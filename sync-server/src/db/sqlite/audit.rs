@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::commit::execute;
 use super::{DbError, Sqlite, backend, meta, named, named_or_null, names, optional, rows};
-use super::{audit_search, verify_audit};
+use super::{audit_search, imports, verify_audit};
 use crate::audit::chain::{Act, Chain, OfChange, START};
 use crate::db::{AuditFilter, AuditRow, AuditRows, ChainState, Cut, Fault, Link, Principal, Renewal, Walked};
 use crate::log::Audit;
@@ -205,6 +205,7 @@ fn cut(connection: &Connection, now_ms: i64, cut: &Cut, detail: String) -> Resul
     if !there {
         return Ok(false);
     }
+    imports::keep_said(connection, cut.seq)?;
     let renewals = serde_json::to_string(&cut.renewals).unwrap_or_default();
     execute(
         connection,

@@ -13,8 +13,8 @@ use crate::db::{Cut, Fault, Link, Walked};
 
 const STEP: &str = "verifying the audit";
 
-/// Reads the chain from where it was cut. What follows from a fault is not told again:
-/// of rows that were altered the first is named, of rows that are missing the first and the last.
+/// Reads the chain from where it was cut. What follows from a fault is not told again: of rows that were altered the first
+/// is named, of rows that are missing the first and the last.
 pub(super) fn verify_audit(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<Walked, DbError> {
     let fault = |row: String, what: &str| Fault { table: "audit", row, what: what.to_owned() };
     let is_whole = Cell::new(true);
@@ -35,6 +35,7 @@ pub(super) fn verify_audit(connection: &Connection, found: &mut dyn FnMut(Fault)
     let mut statement = connection.prepare_cached(CHANGES).map_err(backend(STEP))?;
     let mut changes = Changes::after(&mut statement, cut.as_ref())?;
     let mut walked = Walked { rows: 0, whole_to: end.seq };
+    // Whether changes without a row are no news, because of what was told already.
     let (mut is_altered, mut lacking) = (false, false);
     let mut statement = connection.prepare(&sql).map_err(backend(STEP))?;
     let mut rows = statement.query([end.seq]).map_err(backend(STEP))?;
@@ -47,6 +48,7 @@ pub(super) fn verify_audit(connection: &Connection, found: &mut dyn FnMut(Fault)
                 1 => fault((seq - 1).to_string(), "the row is missing"),
                 _ => fault(format!("{} to {}", end.seq + 1, seq - 1), "the rows are missing"),
             });
+            lacking = true;
         }
         let Ok(read) = read_row(row) else {
             found(fault(seq.to_string(), "it cannot be read"));
@@ -62,17 +64,17 @@ pub(super) fn verify_audit(connection: &Connection, found: &mut dyn FnMut(Fault)
         }
         if let Some(number) = read.change_number {
             let uncovered = changes.up_to(number)?;
-            if let Some(hash) = uncovered.filter(|_| !is_gap && !is_altered && !lacking) {
+            if let Some(hash) = uncovered.filter(|_| !is_altered && !lacking) {
                 found(fault(seq.to_string(), &format!("before it the row of change {hash} is missing")));
-                lacking = true;
             }
+            lacking = false;
         }
         end = Link { seq, chain: read.chain };
         if is_whole.get() {
             walked.whole_to = seq;
         }
     }
-    if changes.up_to(i64::MAX)?.is_some() && !is_altered {
+    if changes.up_to(i64::MAX)?.is_some() && !is_altered && !lacking {
         found(fault(format!("after {}", end.seq), "rows are missing: a newer change has none"));
     }
     Ok(walked)
