@@ -19,7 +19,8 @@ CREATE TABLE audit (
 -- Who has seen or changed a record: acts on it, acts about it, and through its changes. The numbers of changes go up with
 -- `seq`, so every 64th of them is enough to find the others.
 CREATE INDEX audit_object ON audit (object) WHERE object IS NOT NULL;
-CREATE INDEX audit_subject ON audit (detail ->> 'subject') WHERE detail <> '' AND detail ->> 'subject' IS NOT NULL;
+CREATE INDEX audit_subject ON audit (detail ->> 'subject')
+WHERE detail <> '' AND json_valid(detail) AND detail ->> 'subject' IS NOT NULL;
 CREATE INDEX audit_change ON audit (change) WHERE change % 64 = 0;
 
 -- A handful of rows that every seal asks for.

@@ -79,6 +79,7 @@ fn whatever_is_altered_the_first_broken_row_is_named() {
         ("no object", "UPDATE audit SET object = NULL WHERE seq = 4", "4", ALTERED),
         ("change", "UPDATE audit SET change = change + 1 WHERE seq = {change}", "{change}", ALTERED),
         ("detail", "UPDATE audit SET detail = '{}' WHERE seq = 4", "4", ALTERED),
+        ("detail that is no JSON", "UPDATE audit SET detail = 'x' WHERE seq = 4", "4", ALTERED),
         ("link", "UPDATE audit SET chain = zeroblob(16) WHERE seq = 4", "4", ALTERED),
         ("the change's hash", "UPDATE change SET hash = zeroblob(32) WHERE number = 1", "{change}", ALTERED),
         ("the change's record", "UPDATE change SET record = zeroblob(16) WHERE number = 1", "{change}", ALTERED),

@@ -96,7 +96,8 @@ fn of_record(connection: &Connection, record: RecordId, first: i64, until: i64) 
     let mut all: BTreeSet<i64> = BTreeSet::new();
     let named = "SELECT seq FROM audit WHERE object = ?1 AND seq >= ?2 AND seq < ?3";
     all.extend(rows(connection, STEP, named, (record.0, first, until), |row| row.get::<_, i64>(0))?);
-    let about = "SELECT seq FROM audit WHERE detail <> '' AND detail ->> 'subject' IS NOT NULL
+    let about = "SELECT seq FROM audit INDEXED BY audit_subject
+                 WHERE detail <> '' AND json_valid(detail) AND detail ->> 'subject' IS NOT NULL
                  AND detail ->> 'subject' = ?1 AND seq >= ?2 AND seq < ?3";
     all.extend(rows(connection, STEP, about, (record.to_string(), first, until), |row| row.get::<_, i64>(0))?);
     const CHANGES: &str = "SELECT number FROM change WHERE record = ?1";
