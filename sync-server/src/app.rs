@@ -18,7 +18,7 @@ use crate::db::sqlite::{Opened, Sqlite};
 use crate::db::{Database, DbError};
 use crate::ingest::{Gate, Turns};
 use crate::keys::{self, KeyError, Keys, random};
-use crate::log::{Audit, Outcome};
+use crate::log::Outcome;
 use crate::metrics::Metrics;
 use crate::office::Office;
 use crate::publish::{PublishError, Published};
@@ -122,8 +122,9 @@ impl App {
         let now_ms = app.now_ms();
         if opened == Opened::Older {
             tracing::warn!("a copy was put in the database's place; a new epoch begins and phones will offer again");
-            let audit = Audit { action: "epoch_renewed", detail: "{}".into(), ..Audit::default() };
-            app.db.audit(now_ms, audit)?;
+        }
+        if app.db.note_renewal(now_ms)? {
+            app.seal_or_tell(); // which rows the copy had is signed before anything is added
         }
         let office = app.office(now_ms, &Catalogs::default());
         app.db.add_server_actors(now_ms, &[(office.office, Role::OFFICE), (office.console, Role::CONSOLE)])?;

@@ -173,6 +173,8 @@ fn make(
     if fs::read_dir(to).map_err(at("reading", to))?.next().is_some() {
         return Err(BackupError::NotEmpty(to.display().to_string()));
     }
+    // A backup that has no seal is better than none.
+    let seal = app.seal_audit().inspect_err(|error| tracing::error!(error = %error, "the audit was not sealed"));
     let heads = app.db.backup(&to.join(FILE))?;
     let mut faults = 0;
     let rows = verify_copy(&to.join(FILE), &mut |fault| {
@@ -189,7 +191,7 @@ fn make(
     if settings.exists() {
         fs::copy(&settings, to.join(config::FILE)).map_err(at("copying", &settings))?;
     }
-    Contents::write(to, app.now_ms())?;
+    Contents::write(to, app.now_ms(), seal.ok().flatten())?;
     sync_folder(to)?;
     if faults > 0 {
         return Err(BackupError::Faults(faults));

@@ -7,6 +7,7 @@ use std::path::Path;
 use gridpass_core::id::{BlobHash, hex, unhex};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::seal::Seal;
 use crate::backup::{BackupError, SEALED_KEYS, at};
 use crate::blobs;
 use crate::config;
@@ -26,6 +27,14 @@ pub struct Contents {
     part: Vec<Part>,
     /// The hashes of the files.
     files: Vec<String>,
+    /// How far the audit had come; none in backups of builds before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seal: Option<Seal>,
+}
+
+/// The seal that a `backup.toml` holds, if the text is one.
+pub(crate) fn seal_in(text: &str) -> Option<Seal> {
+    toml::from_str::<Contents>(text).ok()?.seal
 }
 
 /// One part of a backup.
@@ -47,7 +56,7 @@ pub struct Wrong {
 
 impl Contents {
     /// Notes what is in a backup and makes the note durable.
-    pub fn write(folder: &Path, now_ms: i64) -> Result<(), BackupError> {
+    pub fn write(folder: &Path, now_ms: i64, seal: Option<Seal>) -> Result<(), BackupError> {
         let mut part = Vec::new();
         for name in [FILE, SEALED_KEYS, config::FILE] {
             let path = folder.join(name);
@@ -56,7 +65,7 @@ impl Contents {
             }
         }
         let files = blobs::files_in(folder)?.iter().map(|hash| hex(&hash.0)).collect();
-        let contents = Self { version: env!("CARGO_PKG_VERSION").to_owned(), made_ms: now_ms, part, files };
+        let contents = Self { version: env!("CARGO_PKG_VERSION").to_owned(), made_ms: now_ms, part, files, seal };
         let path = folder.join(CONTENTS);
         let text = toml::to_string(&contents).map_err(|error| at("writing", &path)(std::io::Error::other(error)))?;
         fs::File::create_new(&path)

@@ -5,6 +5,7 @@ mod cli;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use gridpass_core::id::{DeviceId, GridId, RecordId, UserId};
@@ -60,6 +61,9 @@ enum Command {
     Restore(cli::backup::RestoreArgs),
     /// Compare every stored row with what it must add up to, or a phone's receipts with what is stored.
     Verify(cli::verify::VerifyArgs),
+    /// Who did what: search it, and move old rows into archives.
+    #[command(subcommand)]
+    Audit(cli::audit::AuditCommand),
     /// Make records and buckets anew from changes and logs, after a fault that `verify` found.
     Rebuild,
     /// Print the way of every change of a record.
@@ -143,6 +147,7 @@ impl Command {
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
             Self::Rebuild => "rebuild",
+            Self::Audit(cli::audit::AuditCommand::Rotate { .. }) => "audit rotate",
             _ => return None,
         })
     }
@@ -181,11 +186,20 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         cli::backup::run_restore(&cli.data, args)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let app = App::open(&cli.data, Clock::system)?;
+    let app = Arc::new(App::open(&cli.data, Clock::system)?);
+    let is_act = cli.command.act().is_some() || matches!(cli.command, Command::Serve);
+    let done = command(&app, cli);
+    if is_act {
+        app.seal_or_tell();
+    }
+    done
+}
+
+fn command(app: &Arc<App>, cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let now_ms = app.now_ms();
     match cli.command {
         Command::Init => say!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
-        Command::Serve => cli::serve::run(app)?,
+        Command::Serve => cli::serve::run(app.clone())?,
         Command::User(UserCommand::Add { login, name }) => {
             let id = UserId::new(now_ms, random()?);
             app.db.add_user(now_ms, id, &login, &name)?;
@@ -198,10 +212,10 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             say!("{id}");
         }
         Command::Grid(GridCommand::Import { file }) => {
-            let made = tree(&app, &file)?;
+            let made = tree(app, &file)?;
             say!("{} units and {} grids made", made.units, made.grids);
         }
-        Command::Import(args) => return cli::import::run(&app, *args),
+        Command::Import(args) => return cli::import::run(app, *args),
         Command::Device(DeviceCommand::Code { login }) => {
             let user = user_of(&app, &login)?;
             let code = gridpass_core::id::hex(&random::<10>()?);
@@ -221,10 +235,11 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
             }
         }
         Command::Parameter(ParameterCommand::Set { name, value }) => app.set_parameter(&name, value)?,
-        Command::Catalog(command) => cli::catalog::run(&app, command)?,
-        Command::Backup(args) => cli::backup::run_backup(&app, &cli.data, &args)?,
+        Command::Catalog(command) => cli::catalog::run(app, command)?,
+        Command::Backup(args) => cli::backup::run_backup(app, &cli.data, &args)?,
         Command::Restore(_) => {} // before the database is opened
         Command::Verify(args) => return cli::verify::run(app, &args),
+        Command::Audit(command) => cli::audit::run(app, command)?,
         Command::Rebuild => {
             let mut left = 0u64;
             let done = app.db.rebuild(now_ms, &mut |fault| {

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::app::{App, OpenError};
+use crate::audit::AuditError;
+use crate::audit::seal::{self, SEALS};
 use crate::backup::{BackupError, Passphrase, SEALED_KEYS, at, open_keys, sync_folder, write_keys};
 use crate::blobs;
 use crate::clock::Clock;
@@ -56,6 +58,9 @@ pub enum RestoreError {
     /// The keys are gone and the backup has none.
     #[error("there are no keys in place and none in the backup; put the folder `keys` in place first")]
     NoKeys,
+    /// The seal of the audit.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// Files.
     #[error(transparent)]
     Backup(#[from] BackupError),
@@ -132,11 +137,15 @@ pub fn restore(
     let set_aside = set_aside(data)?;
     fs::rename(&arriving, &database).map_err(at("renaming", &arriving))?;
     sync_folder(data)?;
+    if let (Some(seal), false) = (contents.seal, data.join(SEALS).exists()) {
+        seal::append(&data.join(SEALS), |_| Some(seal))?;
+    }
 
     let app = App::open(data, clock)?;
     let audit = Audit { action: "restored", detail: "{}".into(), ..Audit::default() };
     app.db.audit(app.now_ms(), audit)?;
     let lost = blobs::forget_lost(&app, data)?;
+    app.seal_or_tell();
     Ok(Restored { rows, set_aside, files, lost, keys: from_backup })
 }
 

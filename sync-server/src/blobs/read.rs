@@ -89,6 +89,7 @@ pub async fn read(app: &Arc<App>, device: &DeviceRow, hash: BlobHash, span: Span
         action: "file_read",
         object: hash.0.first_chunk::<8>().map(|begin| begin.to_vec()),
         detail: serde_json::json!({ "from": first, "to": end }).to_string(),
+        ..Audit::default()
     };
     rows(app, move |app| app.db.audit(app.now_ms(), audit)).await?;
     Ok(Download::Bytes { size, first, end, body })

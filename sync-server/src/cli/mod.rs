@@ -10,6 +10,7 @@ macro_rules! say {
 pub(crate) use say;
 
 pub mod assign;
+pub mod audit;
 pub mod backup;
 pub mod catalog;
 pub mod import;

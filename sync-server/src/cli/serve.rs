@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gridpass_server::app::App;
+use gridpass_server::audit::seal::seal_regularly;
 use gridpass_server::router::router;
 use gridpass_server::serve::serve;
 use gridpass_server::{blobs, metrics};
@@ -13,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 const AT_WORK: usize = 64;
 
 /// Serves phones, and IT beside them, until SIGINT or SIGTERM.
-pub fn run(app: App) -> Result<(), Box<dyn std::error::Error>> {
+pub fn run(app: Arc<App>) -> Result<(), Box<dyn std::error::Error>> {
     app.blobs.clear_unwritten()?;
     match app.take_up_built_in() {
         Ok(Some(version)) => tracing::info!(version, "this program's catalog was published"),
@@ -21,7 +22,7 @@ pub fn run(app: App) -> Result<(), Box<dyn std::error::Error>> {
         // What holds goes on; its own files and this program's do not fit together.
         Err(error) => tracing::warn!(error = %error, "this program's catalog is not taken up"),
     }
-    let (listen, for_it, app) = (app.config.listen, app.config.metrics_address()?, Arc::new(app));
+    let (listen, for_it, app) = (app.config.listen, app.config.metrics_address()?, app);
     let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(AT_WORK).enable_all().build()?;
     runtime.block_on(async move {
         // Before anybody is told that it runs: whoever ends it then ends it in order.
@@ -43,12 +44,14 @@ pub fn run(app: App) -> Result<(), Box<dyn std::error::Error>> {
             say!("metrics on http://{}/metrics", watched.address);
         }
         let sweeping = tokio::spawn(blobs::sweep_daily(app.clone()));
+        let sealing = tokio::spawn(seal_regularly(app.clone()));
         let why = tokio::select! {
             _ = interrupted.recv() => "SIGINT",
             _ = terminated.recv() => "SIGTERM",
         };
         tracing::info!(why, "serving ends: requests under way get ten seconds");
         sweeping.abort();
+        sealing.abort();
         if let Some(watched) = watched {
             watched.stop();
         }

@@ -3,13 +3,14 @@
 //! Calls block; routes run them on blocking threads. Every read takes the [`Principal`] it is made for and the time, so
 //! that no read can forget whom it answers.
 
+mod audit;
 mod files;
 mod reviews;
 pub mod sqlite;
 
-pub use reviews::{ReviewRow, ReviewRows, ReviewState, TicketRow};
-
+pub use audit::{AuditFilter, AuditRow, AuditRows, ChainState, Cut, Link, Renewal, Walked};
 pub use files::{Begun, BlobRow, FileRows, Finished, NewUpload, PartRow, UploadId, UploadRow, UploadState};
+pub use reviews::{ReviewRow, ReviewRows, ReviewState, TicketRow};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -410,7 +411,7 @@ impl Underway {
 }
 
 /// The database of a server.
-pub trait Database: FileRows + ReviewRows + Send + Sync {
+pub trait Database: AuditRows + FileRows + ReviewRows + Send + Sync {
     /// The epoch of the logs.
     fn epoch(&self) -> u64;
 

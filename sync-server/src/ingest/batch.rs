@@ -509,7 +509,7 @@ impl Pusher<'_> {
     }
 
     fn audit(&self, action: &'static str, detail: String) -> Audit {
-        Audit { user: Some(self.device.user), device: Some(self.device.id), action, object: None, detail }
+        Audit { detail, ..Audit::of(action).by(self.device.user).device(self.device.id) }
     }
 
     /// The first of the rows that lies in a bucket the phone pulls.

@@ -3,6 +3,9 @@
 //! A [`Commit`] names what it was prepared against. Where that no longer stands the database answers
 //! [`Outcome::Stale`] and applies nothing of it; the one who prepared it looks again.
 
+mod audit;
+
+pub use audit::Audit;
 use gridpass_core::Value;
 use gridpass_core::bucket::Bucket;
 use gridpass_core::catalog::Occasion;
@@ -261,21 +264,6 @@ pub struct BatchProof {
     pub digest: [u8; 32],
     /// The signature.
     pub signature: Vec<u8>,
-}
-
-/// One row of the audit: who did what to what. Never a value of a record.
-#[derive(Debug, Clone, Default)]
-pub struct Audit {
-    /// The person.
-    pub user: Option<UserId>,
-    /// The phone.
-    pub device: Option<DeviceId>,
-    /// What was done, a stable word.
-    pub action: &'static str,
-    /// The bytes of the id of what it was done to.
-    pub object: Option<Vec<u8>>,
-    /// Keys and codes, as JSON; not those of a stored change, which its row names.
-    pub detail: String,
 }
 
 /// What became of a commit.

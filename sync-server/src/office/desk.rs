@@ -246,7 +246,7 @@ fn decide_on(
         let collection = catalog.ok_or(DeskError::NotFound)?;
         let office = app.office(now_ms, &catalogs);
         let keys: Vec<&str> = puts.iter().map(|(key, _)| key.as_str()).collect();
-        let detail = serde_json::json!({ "keys": keys }).to_string();
+        let detail = serde_json::json!({ "keys": keys });
         let by = By { role: Role::OFFICE, user: Some(desk.user), device: None, grant: Some(desk.grant) };
         let act = Act {
             actor: office.office,
@@ -259,8 +259,7 @@ fn decide_on(
         let write = standing.write(&office, collection, record, row.home, act)?;
         let write = write.ok_or(DeskError::Bad { code: "record_too_large", field: "record".into() })?;
         let write = RecordWrite { decided, tickets, review, ..write };
-        let object = Some(record.0.to_vec());
-        let audit = Audit { user: Some(desk.user), device: None, action, object, detail };
+        let audit = Audit::of(action).by(desk.user).grant(desk.grant).on(record.as_bytes()).detail(&detail);
         let outcomes = app.db.commit(now_ms, vec![Commit { write: Write::Record(Box::new(write)), audit }])?;
         if outcomes.iter().all(|outcome| matches!(outcome, Outcome::Stored(_))) {
             app.advanced(&outcomes);

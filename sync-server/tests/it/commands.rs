@@ -120,6 +120,7 @@ fn a_server_tells_its_start_with_its_settings_and_its_end() {
         let mut log = String::new();
         server.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         assert!(server.wait().unwrap().success(), "{signal}: {log}");
+        assert!(std::fs::read_to_string(folder.path().join("audit.seals")).unwrap().ends_with("}\n"), "it is sealed");
         let messages = lines(&log);
         let begins = messages.iter().find(|line| line["message"] == "serving begins");
         assert_eq!(

@@ -3,6 +3,8 @@
 //! The modules say `cfg(test)` so that the lints know them as tests and let them unwrap.
 
 #[cfg(test)]
+mod audits;
+#[cfg(test)]
 mod blob_copies;
 #[cfg(test)]
 mod blobs;

@@ -207,8 +207,14 @@ async fn no_log_line_error_or_audit_row_holds_what_was_sent() {
             assert!(good, "{name} {value}");
         }
     }
-    let mut rows = connection.prepare("SELECT action || ' ' || detail FROM audit").unwrap();
-    let rows: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let rows = server.app.db.audit_after(&gridpass_server::db::Principal::SERVER, 0, 0, usize::MAX).unwrap();
+    let rows: Vec<String> = rows
+        .into_iter()
+        .map(|row| {
+            let object = row.object.unwrap_or_default();
+            format!("{} {} {} {object:?}", row.action, row.detail, String::from_utf8_lossy(&object))
+        })
+        .collect();
     assert!(
         rows.iter().any(|row| row.starts_with("created ")) && rows.iter().any(|row| row.starts_with("quarantined "))
     );

@@ -8,6 +8,7 @@ use gridpass_core::id::{GridId, RecordId};
 use gridpass_core::record::{Built, ShownValues};
 use gridpass_core::wire::Role;
 use gridpass_server::app::App;
+use gridpass_server::audit::verify::{Beside, verify_signed};
 use gridpass_server::db::Principal;
 
 use super::handset::Handset;
@@ -44,6 +45,7 @@ pub fn check(
 ) -> Result<Vec<String>, Error> {
     let mut faults = Vec::new();
     app.db.verify(&Principal::SERVER, app.now_ms(), &mut |fault| faults.push(format!("verify: {fault:?}")))?;
+    verify_signed(app, &Beside::default(), &mut |fault| faults.push(format!("seals: {fault:?}")))?;
     let mut end = End::default();
     for grid in grids {
         for bucket in [Bucket::Place(*grid), Bucket::Base(*grid)] {

@@ -9,6 +9,7 @@ use axum::Router;
 use gridpass_core::id::{BlobHash, hex};
 use gridpass_phone::transport::{Request, Response, TransportError};
 use gridpass_server::app::App;
+use gridpass_server::audit::seal::SEALS;
 use gridpass_server::blobs::place;
 use gridpass_server::clock::Clock;
 use gridpass_server::db::Principal;
@@ -86,6 +87,13 @@ impl Server {
     /// Stops it.
     pub fn stop(&mut self) {
         self.running = None;
+    }
+
+    /// Ends it in order: the audit is sealed.
+    pub fn end(&mut self) {
+        if let Some((app, _)) = self.running.take() {
+            app.seal_or_tell();
+        }
     }
 
     /// The running server.
@@ -177,6 +185,8 @@ impl Server {
 
     /// Puts a copy in the place of its file.
     pub fn put_back(&mut self, file: &Path) -> Result<(), Error> {
+        self.start()?;
+        let epoch = self.app()?.db.epoch();
         self.stop();
         aside(|| -> Result<(), Error> {
             for end in ["-wal", "-shm"] {
@@ -193,7 +203,13 @@ impl Server {
             Ok(())
         })?;
         self.disk.settle();
-        self.start()
+        self.start()?;
+        // No record had changed since the copy, so that only somebody knows that it is one: he gives up its seals.
+        let seals = self.folder.join(SEALS);
+        if epoch == self.app()?.db.epoch() && seals.exists() {
+            aside(|| fs::remove_file(seals))?;
+        }
+        Ok(())
     }
 }
 

@@ -8,9 +8,11 @@ use gridpass_core::record;
 use gridpass_core::wire::{self, RowKind};
 use rusqlite::{Connection, params};
 
+use super::audit::write_audit;
 use super::log_end::{Entry, LogEnd};
 use super::share::share;
 use super::{DbError, backend, bucket_number, files, join_hashes, names, optional, reviews, rows};
+use crate::audit::chain::OfChange;
 use crate::log::{Audit, BatchProof, Commit, NewChange, Outcome, Quarantined, RecordWrite, Stored, Write};
 
 pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) -> Result<Vec<Outcome>, DbError> {
@@ -25,10 +27,10 @@ pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) 
             };
             if let Outcome::Stored(stored) = &outcome {
                 let change = match (&commit.write, stored.home.first()) {
-                    (Write::Record(write), Some((hash, _))) => change_number(connection, write, *hash)?,
+                    (Write::Record(write), Some((hash, _))) => stored_change(connection, write, *hash)?,
                     _ => None,
                 };
-                audit_of(connection, now_ms, &commit.audit, change)?;
+                write_audit(connection, now_ms, &commit.audit, change)?;
             }
             Ok(outcome)
         })
@@ -36,28 +38,23 @@ pub(super) fn apply(connection: &Connection, now_ms: i64, commits: Vec<Commit>) 
 }
 
 pub(super) fn audit(connection: &Connection, now_ms: i64, audit: &Audit) -> Result<(), DbError> {
-    audit_of(connection, now_ms, audit, None)
+    write_audit(connection, now_ms, audit, None)
 }
 
-/// The number of a stored change.
-fn change_number(connection: &Connection, write: &RecordWrite, hash: ChangeHash) -> Result<Option<i64>, DbError> {
+/// A stored change by its number and as its audit row binds it.
+fn stored_change(
+    connection: &Connection,
+    write: &RecordWrite,
+    hash: ChangeHash,
+) -> Result<Option<(i64, OfChange)>, DbError> {
     const STEP: &str = "finding a change";
+    let RecordWrite { record, generation, .. } = *write;
+    let Some(new) = write.changes.iter().find(|new| new.built.hash == hash) else { return Ok(None) };
     let mut statement = connection
         .prepare_cached("SELECT number FROM change WHERE record = ?1 AND generation = ?2 AND hash = ?3")
         .map_err(backend(STEP))?;
-    optional(statement.query_row(params![write.record.0, write.generation, hash.0], |row| row.get(0)), STEP)
-}
-
-/// An audit row, of a change where one was stored: that says of which record.
-fn audit_of(connection: &Connection, now_ms: i64, audit: &Audit, change: Option<i64>) -> Result<(), DbError> {
-    let who = names::who(connection, audit.user, audit.device, None)?;
-    let object = audit.object.as_ref().filter(|_| change.is_none());
-    execute(
-        connection,
-        "writing the audit",
-        "INSERT INTO audit (at, who, action, object, change, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![now_ms, who, audit.action, object, change, audit.detail],
-    )
+    let number = optional(statement.query_row(params![record.0, generation, hash.0], |row| row.get(0)), STEP)?;
+    Ok(number.map(|number| (number, OfChange { hash, record, generation, actor: new.change.actor })))
 }
 
 struct Standing {

@@ -131,6 +131,14 @@ pub(super) fn renew(connection: &mut Connection, epoch: u64) -> Result<(), DbErr
     let transaction = connection.transaction().map_err(backend(STEP))?;
     execute(&transaction, STEP, "DELETE FROM token", [])?;
     execute(&transaction, STEP, "DELETE FROM challenge", [])?;
+    // Which epoch ended is noted in the audit as soon as the database can be written.
+    execute(
+        &transaction,
+        STEP,
+        "INSERT INTO meta (key, value) SELECT 'renewed_from', value FROM meta WHERE key = 'epoch'
+         ON CONFLICT (key) DO NOTHING",
+        [],
+    )?;
     execute(&transaction, STEP, "UPDATE meta SET value = ?1 WHERE key = 'epoch'", [epoch.cast_signed()])?;
     transaction.commit().map_err(backend(STEP))
 }

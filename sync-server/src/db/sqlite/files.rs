@@ -300,6 +300,7 @@ fn finish(connection: &Connection, now_ms: i64, id: UploadId) -> Result<Finished
         action: "file_stored",
         object: hash.0.first_chunk::<8>().map(|begin| begin.to_vec()),
         detail: serde_json::json!({ "bytes": size }).to_string(),
+        ..Audit::default()
     };
     audit(connection, now_ms, &audited)?;
     Ok(Finished::Stored)

@@ -6,6 +6,7 @@ use gridpass_core::id::{BatchId, ChangeHash, DeviceId, RecordId};
 use gridpass_core::wire::IntentKind;
 use rusqlite::{Connection, params};
 
+use super::commit::execute;
 use super::{DbError, named, names, rows};
 use crate::db::ImportedChange;
 use crate::import::batch::Batch;
@@ -37,8 +38,9 @@ pub(super) fn batches(connection: &Connection) -> Result<Vec<Batch>, DbError> {
     let said: Vec<(BatchId, String, String)> = rows(
         connection,
         STEP,
-        "SELECT object, action, detail FROM audit
-         WHERE action IN ('import_begun', 'import_ended', 'import_undone') AND object IS NOT NULL ORDER BY seq",
+        "SELECT seq, object, action, detail FROM audit
+         WHERE action IN ('import_begun', 'import_ended', 'import_undone') AND object IS NOT NULL
+         UNION SELECT seq, batch, action, detail FROM import_said ORDER BY seq",
         [],
         |row| Ok((named(row, "object")?, row.get("action")?, row.get("detail")?)),
     )?;
@@ -73,4 +75,16 @@ pub(super) fn hashes(connection: &Connection, batch: BatchId, record: RecordId) 
     let Some(number) = names::import(connection, batch)? else { return Ok(Vec::new()) };
     const SQL: &str = "SELECT hash FROM change WHERE record = ?1 AND batch = ?2 ORDER BY number";
     rows(connection, STEP, SQL, params![record.0, number], |row| named(row, "hash"))
+}
+
+/// Keeps what rows of the audit say of imports, before the rows up to there go.
+pub(super) fn keep_said(connection: &Connection, up_to: i64) -> Result<(), DbError> {
+    execute(
+        connection,
+        "keeping what the audit says of imports",
+        "INSERT INTO import_said (seq, batch, action, detail) SELECT seq, object, action, detail FROM audit
+         WHERE action IN ('import_begun', 'import_ended', 'import_undone') AND object IS NOT NULL AND seq <= ?1
+         ON CONFLICT (seq) DO NOTHING",
+        [up_to],
+    )
 }

@@ -2,7 +2,10 @@
 
 use rusqlite::Connection;
 
-use super::{DbError, backend};
+use super::{DbError, audit, backend};
+
+/// The rows of builds before get their links after it.
+const AUDIT: &str = include_str!("../../../migrations/sqlite/006_audit.sql");
 
 const FILES: &[&str] = &[
     include_str!("../../../migrations/sqlite/001_truth.sql"),
@@ -10,6 +13,7 @@ const FILES: &[&str] = &[
     include_str!("../../../migrations/sqlite/003_imports.sql"),
     include_str!("../../../migrations/sqlite/004_assignment.sql"),
     include_str!("../../../migrations/sqlite/005_review.sql"),
+    AUDIT,
 ];
 
 /// How many of the files a database has; one that has more than this program knows is refused.
@@ -26,6 +30,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), DbError> {
     for (number, sql) in (1u32..).zip(FILES).skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         let transaction = connection.transaction().map_err(&step)?;
         transaction.execute_batch(sql).map_err(&step)?;
+        if *sql == AUDIT {
+            audit::link_old_rows(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", number).map_err(&step)?;
         transaction.commit().map_err(&step)?;
     }

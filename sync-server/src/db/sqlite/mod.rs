@@ -1,5 +1,7 @@
 //! SQLite: the default database. One writer thread with group commit, readers that never wait for it.
 
+mod audit;
+mod audit_search;
 mod census;
 mod commit;
 mod copy;
@@ -20,6 +22,7 @@ mod share;
 mod stored;
 mod trace;
 mod verify;
+mod verify_audit;
 mod verify_log;
 mod writer;
 

@@ -9,13 +9,16 @@ use gridpass_core::wire::{self, FMT_AUTOMERGE, RowKind};
 use rusqlite::{Connection, params};
 
 use super::stored::{StoredRecord, office_actors, record_at, records_after};
-use super::verify_log::{verify_audit, verify_logs};
+use super::verify_audit::verify_audit;
+use super::verify_log::verify_logs;
 use super::{DbError, bucket_number, named, rows, split_hashes};
 use crate::db::Fault;
 
 /// Verifies everything; returns how many rows were looked at.
 pub(super) fn verify(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
-    Ok(verify_records(connection, found)? + verify_logs(connection, None, found)? + verify_audit(connection, found)?)
+    Ok(verify_records(connection, found)?
+        + verify_logs(connection, None, found)?
+        + verify_audit(connection, found)?.rows)
 }
 
 /// Verifies the logs of some buckets and the records that they distribute now.

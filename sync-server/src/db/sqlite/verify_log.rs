@@ -1,11 +1,11 @@
-//! Whether logs, their buckets and the audit are whole and in order.
+//! Whether logs and their buckets are whole and in order.
 
 use gridpass_core::wire::RowKind;
 use rusqlite::Connection;
 
 use super::log_end::link;
 use super::stored::{StoredBucket, buckets, sum_of_records};
-use super::{DbError, backend, named, named_or_null, rows};
+use super::{DbError, backend, named, named_or_null};
 use crate::db::Fault;
 
 /// Verifies the logs of these buckets, of all without them; returns how many rows were looked at.
@@ -83,39 +83,4 @@ fn verify_log(connection: &Connection, bucket: &StoredBucket, found: &mut dyn Fn
         found(bucket.fault("the checksum is not that of its last row"));
     }
     Ok(count)
-}
-
-/// Verifies that no row of the audit is missing: each gets the number after the last one.
-pub(super) fn verify_audit(connection: &Connection, found: &mut dyn FnMut(Fault)) -> Result<u64, DbError> {
-    const STEP: &str = "reading the audit";
-    let fault = |row: String, what: &str| Fault { table: "audit", row, what: what.to_owned() };
-    let gaps = rows(
-        connection,
-        STEP,
-        "SELECT coalesce((SELECT max(b.seq) FROM audit b WHERE b.seq < a.seq), 0) + 1, a.seq - 1 FROM audit a
-         WHERE a.seq > 1 AND NOT EXISTS (SELECT 1 FROM audit b WHERE b.seq = a.seq - 1)",
-        [],
-        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
-    )?;
-    for (first, last) in gaps {
-        found(match first == last {
-            true => fault(first.to_string(), "the row is missing"),
-            false => fault(format!("{first} to {last}"), "the rows are missing"),
-        });
-    }
-    let (count, end): (i64, i64) = connection
-        .query_row("SELECT count(*), coalesce(max(seq), 0) FROM audit", [], |row| Ok((row.get(0)?, row.get(1)?)))
-        .map_err(backend(STEP))?;
-    // A change by a phone and its audit row are one commit, so the newest one tells whether the end is there.
-    let ended = connection
-        .query_row(
-            "SELECT EXISTS (SELECT 1 FROM change WHERE role = 1 AND number > (SELECT coalesce(max(change), 0) FROM audit))",
-            [],
-            |row| row.get::<_, bool>(0),
-        )
-        .map_err(backend(STEP))?;
-    if ended {
-        found(fault(format!("after {end}"), "rows are missing: a newer change has none"));
-    }
-    Ok(count.cast_unsigned())
 }

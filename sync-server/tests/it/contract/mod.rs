@@ -1,6 +1,7 @@
 //! What every database must do, said once. A backend lends itself as a [`Backend`] and is held to all of it by
 //! [`database_contract`](crate::database_contract).
 
+pub mod audit;
 pub mod commits;
 pub mod files;
 pub mod people;
@@ -49,6 +50,9 @@ macro_rules! database_contract {
             a_challenge_is_taken_once
             a_token_ends_with_its_time_and_at_once_with_its_phone
             an_assignment_counts_from_its_start_until_its_end);
+        $crate::database_contract!($open, audit: the_chain_holds_whoever_writes_and_whatever_fails_at_the_same_time
+            acts_are_found_by_object_change_and_subject_in_pages
+            rows_go_up_to_the_cut_and_the_chain_goes_on_from_it);
         $crate::database_contract!($open, files: an_upload_is_for_who_names_the_file_in_that_size_within_its_share
             of_pieces_at_one_offset_one_counts_and_none_goes_beyond_the_end
             a_file_is_read_through_a_record_of_somebody_who_had_it

@@ -301,7 +301,7 @@ impl Play {
                 self.count("office_waits");
             }
             Act::Bounce => {
-                self.server.stop();
+                self.server.end();
                 self.server.start()?;
             }
             Act::Stop => self.server.stop(),
