@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gridpass_core::id::{DeviceId, GrantId, GridId, RecordId, UserId};
+use gridpass_core::id::{DeviceId, GrantId, RecordId, UserId};
 use gridpass_core::parameter::Parameter;
 use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
 use gridpass_server::clock::Clock;
 use gridpass_server::config::Config;
 use gridpass_server::db::{AssignmentRow, Principal};
-use gridpass_server::import::tree::tree;
 use gridpass_server::keys::random;
 use tracing_subscriber::EnvFilter;
 
@@ -41,7 +40,10 @@ enum Command {
     User(UserCommand),
     /// Grids.
     #[command(subcommand)]
-    Grid(GridCommand),
+    Grid(cli::grid::GridCommand),
+    /// Units of the organisation, as of any day.
+    #[command(subcommand)]
+    Unit(cli::unit::UnitCommand),
     /// Phones.
     #[command(subcommand)]
     Device(DeviceCommand),
@@ -94,22 +96,6 @@ enum UserCommand {
 }
 
 #[derive(Subcommand)]
-enum GridCommand {
-    /// Make a grid.
-    Add {
-        /// The code, unique.
-        code: String,
-        /// The name that is shown.
-        name: String,
-    },
-    /// Make the units and grids of a sheet with the columns 级别, 编码, 名称, 上级编码.
-    Import {
-        /// The CSV file or workbook.
-        file: PathBuf,
-    },
-}
-
-#[derive(Subcommand)]
 enum ParameterCommand {
     /// Every parameter with what holds, and from where to where it may be set.
     List,
@@ -144,8 +130,8 @@ impl Command {
             Self::User(UserCommand::Add { .. }) => "user add",
             Self::User(UserCommand::Assign { .. }) => "user assign",
             Self::User(UserCommand::Unassign { .. }) => "user unassign",
-            Self::Grid(GridCommand::Add { .. }) => "grid add",
-            Self::Grid(GridCommand::Import { .. }) => "grid import",
+            Self::Grid(command) => return command.act(),
+            Self::Unit(command) => return command.act(),
             Self::Device(DeviceCommand::Code { .. }) => "device code",
             Self::Device(DeviceCommand::Revoke { .. }) => "device revoke",
             Self::Import(args) => return args.act(),
@@ -221,15 +207,8 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
                 ended => say!("{ended} assignments ended"),
             }
         }
-        Command::Grid(GridCommand::Add { code, name }) => {
-            let id = GridId::new(now_ms, random()?);
-            app.db.add_grid(now_ms, id, &[], &code, &name)?;
-            say!("{id}");
-        }
-        Command::Grid(GridCommand::Import { file }) => {
-            let made = tree(&app, &file)?;
-            say!("{} units and {} grids made", made.units, made.grids);
-        }
+        Command::Grid(command) => return cli::grid::run(&app, command),
+        Command::Unit(command) => cli::unit::run(&app, command)?,
         Command::Import(args) => return cli::import::run(&app, *args),
         Command::Device(DeviceCommand::Code { login }) => {
             let user = user_of(&login)?;

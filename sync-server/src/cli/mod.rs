@@ -11,8 +11,11 @@ pub(crate) use say;
 
 pub mod backup;
 pub mod catalog;
+pub mod grid;
 pub mod import;
 pub mod serve;
+mod table;
+pub mod unit;
 pub mod verify;
 
 /// Prints a fault.

@@ -4,16 +4,18 @@
 //! that no read can forget whom it answers.
 
 mod files;
+mod org;
 pub mod sqlite;
 
 pub use files::{Begun, BlobRow, FileRows, Finished, NewUpload, PartRow, UploadId, UploadRow, UploadState};
+pub use org::{OrgRows, PointRow, ShapeRow};
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{
-    ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GrantId, GridId, IntentId, RecordId, TicketId, UnitId, UserId,
+    ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GrantId, GridId, IntentId, RecordId, TicketId, UserId,
 };
 use gridpass_core::wire::{BucketCursor, ChangeRow, Cursor, IntentKind, Nonce, PackRef, Reason, Role, Row, Touched};
 
@@ -215,21 +217,6 @@ impl AssignmentRow {
     }
 }
 
-/// A unit of the organisation tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitRow {
-    /// Its name in the system.
-    pub id: UnitId,
-    /// What it is: `district`, `street`, `area`, `community`.
-    pub kind: String,
-    /// The unit above.
-    pub parent: Option<UnitId>,
-    /// Its code, unique.
-    pub code: String,
-    /// The name that is shown.
-    pub name: String,
-}
-
 /// Why an enrolment code is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnrolRefusal {
@@ -367,7 +354,7 @@ impl Underway {
 }
 
 /// The database of a server.
-pub trait Database: FileRows + Send + Sync {
+pub trait Database: FileRows + OrgRows + Send + Sync {
     /// The epoch of the logs.
     fn epoch(&self) -> u64;
 
@@ -487,18 +474,6 @@ pub trait Database: FileRows + Send + Sync {
 
     /// The user with a login.
     fn user_by_login(&self, principal: &Principal, now_ms: i64, login: &str) -> Result<Option<UserId>, DbError>;
-
-    /// Makes a unit of the organisation tree, from now on.
-    fn add_unit(&self, now_ms: i64, unit: &UnitRow) -> Result<(), DbError>;
-
-    /// The unit with a code.
-    fn unit_by_code(&self, principal: &Principal, now_ms: i64, code: &str) -> Result<Option<UnitId>, DbError>;
-
-    /// Makes a grid.
-    fn add_grid(&self, now_ms: i64, id: GridId, unit: &[u8], code: &str, name: &str) -> Result<(), DbError>;
-
-    /// The grid with a code.
-    fn grid_by_code(&self, principal: &Principal, now_ms: i64, code: &str) -> Result<Option<GridId>, DbError>;
 
     /// Assigns a user to a grid.
     fn assign(&self, now_ms: i64, user: UserId, assignment: &AssignmentRow) -> Result<(), DbError>;

@@ -3,6 +3,7 @@
 
 pub mod commits;
 pub mod files;
+pub mod org;
 pub mod people;
 pub mod pulls;
 
@@ -47,6 +48,10 @@ macro_rules! database_contract {
             a_challenge_is_taken_once
             a_token_ends_with_its_time_and_at_once_with_its_phone
             an_assignment_counts_from_its_start_until_its_end);
+        $crate::database_contract!($open, org: changes_of_the_tree_are_written_whole_and_raise_its_number
+            a_code_is_a_units_or_grids_as_of_a_moment
+            a_shape_ends_where_the_next_begins
+            records_are_counted_and_placed_by_their_home);
         $crate::database_contract!($open, files: an_upload_is_for_who_names_the_file_in_that_size_within_its_share
             of_pieces_at_one_offset_one_counts_and_none_goes_beyond_the_end
             a_file_is_read_through_a_record_of_somebody_who_had_it
