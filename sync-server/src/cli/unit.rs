@@ -9,7 +9,7 @@ use gridpass_server::app::App;
 use gridpass_server::db::Principal;
 use gridpass_server::org::count::{Sum, count};
 use gridpass_server::org::kinds::{GRID, Kind, kinds};
-use gridpass_server::org::{At, Node, Version, acts, begin_of};
+use gridpass_server::org::{At, Node, acts, begin_of};
 
 use super::table::Table;
 
@@ -114,24 +114,20 @@ fn list(at: At<'_>) {
         }
     }
     let mut table = Table::new(&["unit", "code", "kind", "since", "until", "grids"]);
-    let (grids, units): (Vec<_>, Vec<_>) = at.tops().into_iter().partition(|version| version.kind == GRID);
-    let mut waiting: Vec<(usize, &Version)> = units.into_iter().rev().map(|version| (0, version)).collect();
-    while let Some((depth, version)) = waiting.pop() {
-        let Node::Unit(unit) = version.node else { continue };
+    for (depth, version) in at.units() {
         table.row(vec![
             format!("{}{}", "  ".repeat(depth), version.name),
             version.code.clone().unwrap_or_default(),
             kinds().word(&version.kind).to_owned(),
             Date::in_china(version.from_ms).to_string(),
             version.to_ms.map(|to_ms| Date::in_china(to_ms).to_string()).unwrap_or_default(),
-            below.get(&unit).copied().unwrap_or(0).to_string(),
+            version.node.unit().and_then(|unit| below.get(&unit)).copied().unwrap_or(0).to_string(),
         ]);
-        let units = at.below(unit).into_iter().rev().filter(|version| version.node.unit().is_some());
-        waiting.extend(units.map(|version| (depth + 1, version)));
     }
     say!("{table}");
-    if !grids.is_empty() {
-        say!("{} grids stand under no unit: put them there by `unit move` or `grid import`", grids.len());
+    let loose = at.tops().into_iter().filter(|version| version.kind == GRID).count();
+    if loose > 0 {
+        say!("{loose} grids stand under no unit: put them there by `unit move` or `grid import`");
     }
 }
 

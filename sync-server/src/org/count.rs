@@ -47,7 +47,7 @@ impl Sum {
 pub fn count<'a>(at: At<'a>, kind: &str, homes: &[HomeCount]) -> Sums<'a> {
     let mut sums = Sums::default();
     let mut places = BTreeMap::new();
-    for version in at.of_kind(kind) {
+    for (_, version) in at.units().into_iter().filter(|(_, version)| version.kind == kind) {
         places.insert(version.node, sums.units.len());
         sums.units.push((version, Sum::default()));
     }

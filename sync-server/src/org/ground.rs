@@ -1,5 +1,7 @@
 //! Grids on the ground: which lie over each other, and in which a position lies.
 
+use std::collections::BTreeSet;
+
 use geo::{BooleanOps, BoundingRect, GeodesicArea, Intersects, Point};
 use gridpass_core::codes::Position;
 use gridpass_core::id::GridId;
@@ -11,6 +13,7 @@ use super::shape::Shape;
 /// The outlines of a district with an index over them.
 pub struct Ground {
     shapes: Vec<(GridId, Shape)>,
+    known: BTreeSet<GridId>,
     boxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
 }
 
@@ -34,12 +37,13 @@ impl Ground {
             Some(GeomWithData::new(Rectangle::from_corners(corners.0, corners.1), place))
         };
         let boxes = RTree::bulk_load(shapes.iter().enumerate().filter_map(boxed).collect());
-        Self { shapes, boxes }
+        let known = shapes.iter().map(|(grid, _)| *grid).collect();
+        Self { shapes, known, boxes }
     }
 
     /// Whether the outline of a grid is known.
     pub fn knows(&self, grid: GridId) -> bool {
-        self.shapes.iter().any(|(known, _)| *known == grid)
+        self.known.contains(&grid)
     }
 
     /// Pairs with a common area of more than so many square metres. A common border is none.

@@ -189,10 +189,16 @@ impl<'a> At<'a> {
         in_order(standing.filter(loose).collect())
     }
 
-    /// Every unit of a kind that exists then, by code and name.
-    pub fn of_kind(&self, kind: &str) -> Vec<&'a Version> {
-        let standing = self.tree.nodes.keys().filter_map(|node| self.get(*node));
-        in_order(standing.filter(|version| version.kind == kind).collect())
+    /// Every unit that exists then with how deep it stands, from the top, what stands below right after what stands above.
+    pub fn units(&self) -> Vec<(usize, &'a Version)> {
+        let (mut units, mut waiting) = (Vec::new(), Vec::new());
+        waiting.extend(self.tops().into_iter().rev().map(|version| (0, version)));
+        while let Some((depth, version)) = waiting.pop() {
+            let Node::Unit(unit) = version.node else { continue };
+            units.push((depth, version));
+            waiting.extend(self.below(unit).into_iter().rev().map(|version| (depth + 1, version)));
+        }
+        units
     }
 
     /// Every grid that exists then.
