@@ -120,6 +120,13 @@ pub enum OrgError {
         /// When.
         day: Date,
     },
+    /// The unit ended before it was made here.
+    Over {
+        /// The unit.
+        unit: String,
+        /// When it ended.
+        day: Date,
+    },
     /// Others still stand under the unit.
     Holds {
         /// The unit.
@@ -163,6 +170,7 @@ impl OrgError {
             Self::Before { .. } => "before_newest",
             Self::Past { .. } => "past_version",
             Self::Ended { .. } => "unit_ended",
+            Self::Over { .. } => "unit_over",
             Self::Holds { .. } => "unit_holds",
             Self::Follows { .. } => "unit_follows",
             Self::FollowsLate { .. } => "follows_late",
@@ -183,6 +191,7 @@ impl OrgError {
             Self::NeedsCode { .. } | Self::CodeTaken { .. } => "编码",
             Self::OtherKind { .. } => "级别",
             Self::Before { .. } | Self::Past { .. } | Self::Ended { .. } => "生效日期",
+            Self::Over { .. } => "生效日期",
             Self::Holds { .. } => "失效日期",
             Self::Follows { .. } | Self::FollowsLate { .. } => "接替",
         }
@@ -268,6 +277,10 @@ impl OrgError {
             Self::Ended { unit, day } => (
                 format!("“{unit}”已于 {day} 失效,请核对日期"),
                 format!("{unit} has ended on {day}; choose an earlier day, or import it again from that day or later"),
+            ),
+            Self::Over { unit, day } => (
+                format!("“{unit}”于 {day} 已失效,但没有登记过;要登记历史请填写生效日期"),
+                format!("{unit} ended on {day} and was never known here; fill in 生效日期 if it shall be"),
             ),
             Self::Holds { unit, day, below, count } => (
                 format!("“{unit}”之下在 {day} 还有 {count} 个单位或网格(如“{below}”),请先移走或注销"),

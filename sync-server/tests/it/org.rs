@@ -31,6 +31,26 @@ pub fn day(text: &str) -> Date {
     text.parse().unwrap()
 }
 
+/// Community 0 (370212001001) is split in two in February; 1 (370212002001) and 21 (370212002005) are merged.
+const SPLIT: &str = "社区,370212001001,0社区,1街道/金岭管区,2027-01-18,2027-02-01,,\n\
+    社区,370212001901,东社区,1街道/金岭管区,2027-02-01,,370212001001,\n\
+    社区,370212001902,西社区,370212001,2027-02-01,,370212001001,\n\
+    网格,370212001001001,第1网格,370212001901,2027-02-01,,,\n\
+    网格,370212001001002,第2网格,370212001901,2027-02-01,,,\n\
+    网格,370212001001003,第3网格,370212001902,2027-02-01,,,\n\
+    网格,370212001001004,第4网格,370212001902,2027-02-01,,,\n\
+    社区,370212002001,1社区,2街道/2-1管区,,2027-02-01,,\n\
+    社区,370212002005,21社区,2街道/2-1管区,,2027-02-01,,\n\
+    社区,370212002601,大社区,2街道/2-1管区,2027-02-01,,370212002001、370212002005,\n\
+    网格,370212002001001,第1网格,370212002601,2027-02-01,,,\n\
+    网格,370212002001002,第2网格,370212002601,2027-02-01,,,\n\
+    网格,370212002001003,第3网格,370212002601,2027-02-01,,,\n\
+    网格,370212002001004,第4网格,370212002601,2027-02-01,,,\n\
+    网格,370212002005001,第1网格,370212002601,2027-02-01,,,\n\
+    网格,370212002005002,第2网格,370212002601,2027-02-01,,,\n\
+    网格,370212002005003,第3网格,370212002601,2027-02-01,,,\n\
+    网格,370212002005004,第4网格,370212002601,2027-02-01,,,\n";
+
 /// A server on Friday afternoon.
 pub struct District {
     pub app: Arc<App>,
@@ -149,6 +169,7 @@ fn a_community_that_moves_on_monday_counts_elsewhere_from_monday_on() {
     assert_eq!(district.counts(MONDAY, "street"), district.counts(SUNDAY, "street"));
 
     let tree = district.app.tree().unwrap();
+    assert!(Arc::ptr_eq(&tree, &district.app.tree().unwrap()), "loaded once until somebody writes");
     let (sunday, monday) = (tree.at(begin_of(day(MONDAY)) - 1), tree.at(begin_of(day(MONDAY))));
     let grid =
         Node::Grid(district.app.db.grid_by_code(&Principal::SERVER, START_MS, "370212001001001").unwrap().unwrap());
@@ -192,29 +213,14 @@ fn counts_follow_a_rename_a_split_and_a_merger() {
     assert_eq!(sunday["1-1管区"], monday["金岭管区"]);
     assert!(!sunday.contains_key("金岭管区") && !monday.contains_key("1-1管区"));
 
-    // Community 0 (370212001001) is split in two in February; 1 (370212002001) and 21 (370212002005) are merged.
-    let summary = district.good(
-        "社区,370212001001,0社区,1街道/金岭管区,2027-01-18,2027-02-01,,\n\
-         社区,370212001901,东社区,1街道/金岭管区,2027-02-01,,370212001001,\n\
-         社区,370212001902,西社区,370212001,2027-02-01,,370212001001,\n\
-         网格,370212001001001,第1网格,370212001901,2027-02-01,,,\n\
-         网格,370212001001002,第2网格,370212001901,2027-02-01,,,\n\
-         网格,370212001001003,第3网格,370212001902,2027-02-01,,,\n\
-         网格,370212001001004,第4网格,370212001902,2027-02-01,,,\n\
-         社区,370212002001,1社区,2街道/2-1管区,,2027-02-01,,\n\
-         社区,370212002005,21社区,2街道/2-1管区,,2027-02-01,,\n\
-         社区,370212002601,大社区,2街道/2-1管区,2027-02-01,,370212002001、370212002005,\n\
-         网格,370212002001001,第1网格,370212002601,2027-02-01,,,\n\
-         网格,370212002001002,第2网格,370212002601,2027-02-01,,,\n\
-         网格,370212002001003,第3网格,370212002601,2027-02-01,,,\n\
-         网格,370212002001004,第4网格,370212002601,2027-02-01,,,\n\
-         网格,370212002005001,第1网格,370212002601,2027-02-01,,,\n\
-         网格,370212002005002,第2网格,370212002601,2027-02-01,,,\n\
-         网格,370212002005003,第3网格,370212002601,2027-02-01,,,\n\
-         网格,370212002005004,第4网格,370212002601,2027-02-01,,,\n",
-        FRIDAY,
-    );
+    let summary = district.good(SPLIT, FRIDAY);
     assert_eq!((made(&summary, "unit"), made(&summary, "grid")), ((3, 3, 0, 0), (0, 12, 0, 0)));
+    let number = district.app.tree().unwrap().number();
+    district.clock.fetch_add(90 * 86_400_000, Ordering::Relaxed);
+    let (again, told) = district.import(SPLIT, TreeOptions::default());
+    assert_eq!(told, [], "months later too, when what ended is over");
+    assert_eq!((made(&again, "unit"), made(&again, "grid")), ((0, 0, 6, 0), (0, 0, 12, 0)));
+    assert_eq!(district.app.tree().unwrap().number(), number);
     let (before, after) = (district.counts("2027-01-31", "community"), district.counts("2027-02-01", "community"));
     assert_eq!([before["0社区"], after["东社区"], after["西社区"]], [(4, 3), (2, 3), (2, 0)]);
     assert_eq!([before["1社区"], before["21社区"], after["大社区"]], [(4, 2), (4, 0), (8, 2)]);
@@ -264,7 +270,9 @@ fn every_bad_row_is_told_and_every_good_one_written() {
          街道,,办公室,370212001,,,,办公室\n\
          ,,办公室,370212001/综治中心,,,,办公室\n\
          社区,1.10105E+17,九社区,370212001,,,,\n\
-         社区,370212001010,十/社区,370212001,,,,\n";
+         社区,370212001010,十/社区,370212001,,,,\n\
+         社区,370212001011,十一社区,370212001,,2027-01-10,,\n\
+         社区,370212001012,十二社区,370212001,2027-02-01,2027-02-01,,\n";
     let expected = [
         (3, "上级编码", "no_such_unit"),
         (4, "级别", "no_such_level"),
@@ -283,6 +291,8 @@ fn every_bad_row_is_told_and_every_good_one_written() {
         (18, "级别", "two_levels"),
         (20, "编码", "number_lost_digits"),
         (21, "名称", "unit_name"),
+        (22, "生效日期", "unit_over"),
+        (23, "失效日期", "ends_before"),
     ];
     let number = district.app.tree().unwrap().number();
     let dry = TreeOptions { from: None, dry_run: true };

@@ -131,7 +131,7 @@ fn the_district_has_its_five_streets_and_their_communities() {
 fn every_community_stands_under_an_area_of_its_street() {
     let areas = areas();
     assert_eq!(areas.iter().map(|(_, _, communities)| communities.len()).sum::<usize>(), 167);
-    assert!(areas.iter().all(|(_, _, communities)| (4..=8).contains(&communities.len())), "{areas:?}");
+    assert!(areas.iter().all(|(_, _, communities)| (5..=8).contains(&communities.len())), "{areas:?}");
     let names: BTreeSet<_> = areas.iter().map(|(street, name, _)| (street, name)).collect();
     assert_eq!(names.len(), areas.len(), "a name is one area's within its street");
     let tree = Street::new(Plan::new(Scale::District { part: 100 }, 1)).tree;

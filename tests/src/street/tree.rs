@@ -78,7 +78,7 @@ pub fn grids(scale: Scale, random: &mut Random) -> Vec<Grid> {
     grids
 }
 
-/// How many communities stand under a made-up area (管区), about.
+/// How many communities stand under a made-up area (管区), at most.
 const OF_AN_AREA: usize = 8;
 
 /// The communities of each made-up area, with the street and the name of the area. Real areas have no codes, and no list of
@@ -87,9 +87,9 @@ pub fn areas() -> Vec<(&'static str, String, Vec<&'static str>)> {
     let mut areas = Vec::new();
     for (street, _) in divisions().filter(|(code, _)| code.len() == 9) {
         let communities: Vec<_> = communities().filter(|(code, _)| code.starts_with(street)).collect();
-        // As many in each as can be.
-        let size = communities.len().div_ceil(communities.len().div_ceil(OF_AN_AREA).max(1)).max(1);
-        for some in communities.chunks(size) {
+        let (all, number) = (communities.len(), communities.len().div_ceil(OF_AN_AREA));
+        for n in 0..number {
+            let some = communities.get(n * all / number..(n + 1) * all / number).unwrap_or_default();
             let name = some.first().map(|(_, name)| short(name)).unwrap_or_default();
             areas.push((street, format!("{name}管区"), some.iter().map(|(code, _)| *code).collect()));
         }
