@@ -21,6 +21,7 @@ use crate::keys::{self, KeyError, Keys, random};
 use crate::log::Outcome;
 use crate::metrics::Metrics;
 use crate::office::Office;
+use crate::org::{Tree, TreeCache};
 use crate::publish::{PublishError, Published};
 use crate::throttle::Throttle;
 
@@ -49,6 +50,7 @@ pub struct App {
     clock: Clock,
     pub(crate) published: RwLock<Published>,
     advanced: broadcast::Sender<Bucket>,
+    trees: TreeCache,
 }
 
 /// Why a server does not start.
@@ -118,6 +120,7 @@ impl App {
             clock,
             published: RwLock::default(),
             advanced: broadcast::channel(1024).0,
+            trees: TreeCache::default(),
         };
         let now_ms = app.now_ms();
         if opened == Opened::Older {
@@ -138,6 +141,11 @@ impl App {
     /// The server's time, in milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    /// The organisation as it stands in the database.
+    pub fn tree(&self) -> Result<Arc<Tree>, DbError> {
+        self.trees.tree(self.db.as_ref(), self.now_ms())
     }
 
     /// The server as a writer. Both actors belong to this epoch, so that a restored server never reuses a sequence.

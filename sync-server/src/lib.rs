@@ -24,6 +24,7 @@ pub mod keys;
 pub mod log;
 pub mod metrics;
 pub mod office;
+pub mod org;
 pub mod parameters;
 pub mod publish;
 pub mod pull;

@@ -8,14 +8,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use gridpass_core::id::{DeviceId, GridId, RecordId, UserId};
+use gridpass_core::id::{DeviceId, RecordId, UserId};
 use gridpass_core::parameter::Parameter;
 use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
 use gridpass_server::clock::Clock;
 use gridpass_server::config::Config;
 use gridpass_server::db::Principal;
-use gridpass_server::import::tree::tree;
 use gridpass_server::keys::random;
 use tracing_subscriber::EnvFilter;
 
@@ -43,7 +42,10 @@ enum Command {
     User(UserCommand),
     /// Grids.
     #[command(subcommand)]
-    Grid(GridCommand),
+    Grid(cli::grid::GridCommand),
+    /// Units of the organisation, as of any day.
+    #[command(subcommand)]
+    Unit(cli::unit::UnitCommand),
     /// Phones.
     #[command(subcommand)]
     Device(DeviceCommand),
@@ -87,22 +89,6 @@ enum UserCommand {
 }
 
 #[derive(Subcommand)]
-enum GridCommand {
-    /// Make a grid.
-    Add {
-        /// The code, unique.
-        code: String,
-        /// The name that is shown.
-        name: String,
-    },
-    /// Make the units and grids of a sheet with the columns 级别, 编码, 名称, 上级编码.
-    Import {
-        /// The CSV file or workbook.
-        file: PathBuf,
-    },
-}
-
-#[derive(Subcommand)]
 enum ParameterCommand {
     /// Every parameter with what holds, and from where to where it may be set.
     List,
@@ -137,8 +123,8 @@ impl Command {
             Self::User(UserCommand::Add { .. }) => "user add",
             Self::User(UserCommand::Assigning(Assigning::Assign(_))) => "user assign",
             Self::User(UserCommand::Assigning(Assigning::Unassign(_))) => "user unassign",
-            Self::Grid(GridCommand::Add { .. }) => "grid add",
-            Self::Grid(GridCommand::Import { .. }) => "grid import",
+            Self::Grid(command) => return command.act(),
+            Self::Unit(command) => return command.act(),
             Self::Device(DeviceCommand::Code { .. }) => "device code",
             Self::Device(DeviceCommand::Revoke { .. }) => "device revoke",
             Self::Import(args) => return args.act(),
@@ -205,16 +191,9 @@ fn command(app: &Arc<App>, cli: Cli) -> Result<ExitCode, Box<dyn std::error::Err
             app.db.add_user(now_ms, id, &login, &name)?;
             say!("{id}");
         }
-        Command::User(UserCommand::Assigning(command)) => cli::assign::run(&app, command)?,
-        Command::Grid(GridCommand::Add { code, name }) => {
-            let id = GridId::new(now_ms, random()?);
-            app.db.add_grid(now_ms, id, &[], &code, &name)?;
-            say!("{id}");
-        }
-        Command::Grid(GridCommand::Import { file }) => {
-            let made = tree(app, &file)?;
-            say!("{} units and {} grids made", made.units, made.grids);
-        }
+        Command::User(UserCommand::Assigning(command)) => cli::assign::run(app, command)?,
+        Command::Grid(command) => return cli::grid::run(app, command),
+        Command::Unit(command) => cli::unit::run(app, command)?,
         Command::Import(args) => return cli::import::run(app, *args),
         Command::Device(DeviceCommand::Code { login }) => {
             let user = user_of(&app, &login)?;

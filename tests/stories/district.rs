@@ -9,7 +9,7 @@ use gridpass_core::id::GridId;
 use gridpass_phone::ListQuery;
 use gridpass_server::app::App;
 use gridpass_server::db::Principal;
-use gridpass_server::import::tree::tree;
+use gridpass_server::import::tree::{TreeOptions, tree};
 use gridpass_server::import::{Mapping, Options, run};
 use gridpass_tests::street::{Form, Plan, Scale, Street, write};
 use gridpass_tests::world::{Worker, World};
@@ -49,7 +49,7 @@ async fn a_part_of_the_district_comes_from_its_offices_to_its_workers() {
     let folder = tempfile::tempdir().unwrap();
     write(plan, folder.path(), Form::Csv, &mut |_| {}).unwrap();
     let file = |name: &str| folder.path().join(name).with_extension("csv");
-    tree(&server, &file(street.tree.name)).unwrap();
+    tree(&server, &file(street.tree.name), TreeOptions::default(), &mut |problem| panic!("{problem}")).unwrap();
     let mapping = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../sync-server/import/street.toml");
     let files: Vec<PathBuf> = street.sheets.iter().map(|(_, sheet)| file(sheet.name)).collect();
     let tell = &mut |problem: &gridpass_server::import::Problem| assert!(!problem.refused, "{problem}");

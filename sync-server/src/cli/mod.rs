@@ -13,8 +13,11 @@ pub mod assign;
 pub mod audit;
 pub mod backup;
 pub mod catalog;
+pub mod grid;
 pub mod import;
 pub mod serve;
+mod table;
+pub mod unit;
 pub mod verify;
 
 /// Prints a fault.

@@ -5,11 +5,13 @@
 
 mod audit;
 mod files;
+mod org;
 mod reviews;
 pub mod sqlite;
 
 pub use audit::{AuditFilter, AuditRow, AuditRows, ChainState, Cut, Link, Renewal, Walked};
 pub use files::{Begun, BlobRow, FileRows, Finished, NewUpload, PartRow, UploadId, UploadRow, UploadState};
+pub use org::{OrgRows, PointRow, ShapeRow};
 pub use reviews::{ReviewRow, ReviewRows, ReviewState, TicketRow};
 
 use std::collections::BTreeMap;
@@ -259,21 +261,6 @@ impl AssignmentRow {
     }
 }
 
-/// A unit of the organisation tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitRow {
-    /// Its name in the system.
-    pub id: UnitId,
-    /// What it is: `district`, `street`, `area`, `community`.
-    pub kind: String,
-    /// The unit above.
-    pub parent: Option<UnitId>,
-    /// Its code, unique.
-    pub code: String,
-    /// The name that is shown.
-    pub name: String,
-}
-
 /// Why an enrolment code is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnrolRefusal {
@@ -411,7 +398,7 @@ impl Underway {
 }
 
 /// The database of a server.
-pub trait Database: AuditRows + FileRows + ReviewRows + Send + Sync {
+pub trait Database: AuditRows + FileRows + OrgRows + ReviewRows + Send + Sync {
     /// The epoch of the logs.
     fn epoch(&self) -> u64;
 
@@ -531,18 +518,6 @@ pub trait Database: AuditRows + FileRows + ReviewRows + Send + Sync {
 
     /// The user with a login.
     fn user_by_login(&self, principal: &Principal, now_ms: i64, login: &str) -> Result<Option<UserId>, DbError>;
-
-    /// Makes a unit of the organisation tree, from now on.
-    fn add_unit(&self, now_ms: i64, unit: &UnitRow) -> Result<(), DbError>;
-
-    /// The unit with a code.
-    fn unit_by_code(&self, principal: &Principal, now_ms: i64, code: &str) -> Result<Option<UnitId>, DbError>;
-
-    /// Makes a grid.
-    fn add_grid(&self, now_ms: i64, id: GridId, unit: &[u8], code: &str, name: &str) -> Result<(), DbError>;
-
-    /// The grid with a code.
-    fn grid_by_code(&self, principal: &Principal, now_ms: i64, code: &str) -> Result<Option<GridId>, DbError>;
 
     /// Assigns a user.
     fn assign(&self, now_ms: i64, user: UserId, assignment: &AssignmentRow) -> Result<(), DbError>;

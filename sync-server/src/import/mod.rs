@@ -19,7 +19,7 @@
 //! | `compose` | one record to one commit |
 //! | [`mod@write`] | batches of them, written while the next are prepared |
 //! | [`propose`] | a mapping for workbooks nobody has mapped yet |
-//! | [`tree`] | the organisation tree and the grids |
+//! | [`tree`], [`shapes`] | the organisation tree and the grids; how grids lie on the ground |
 //! | [`batch`], [`undo`] | imports as something to list and to take back |
 //! | [`report`], [`errors`] | what is told about rows, and counts; the same as a workbook |
 
@@ -38,6 +38,7 @@ pub mod references;
 pub mod repair;
 pub mod report;
 pub mod rows;
+pub mod shapes;
 pub mod source;
 pub mod spelling;
 mod split;

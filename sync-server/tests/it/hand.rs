@@ -33,7 +33,7 @@ impl Server {
         let shared = clock.clone();
         let app = App::open(folder, |last| Clock::new(last, move || shared.load(Ordering::Relaxed))).unwrap();
         let grid = GridId::derived("grid", &[b"1"]);
-        if app.db.grid_by_code(&Principal::SERVER, 0, "370212001001001").unwrap().is_none() {
+        if app.db.grid_by_code(&Principal::SERVER, START_MS, "370212001001001").unwrap().is_none() {
             app.db.add_grid(START_MS, grid, &[], "370212001001001", "一网格").unwrap();
         }
         Self { app: Arc::new(app), clock, grid }

@@ -7,7 +7,6 @@ use gridpass_core::Value;
 use gridpass_core::catalog::Catalog;
 use gridpass_core::id::RecordId;
 use gridpass_server::import::spelling::record_id;
-use gridpass_server::import::tree::tree;
 use gridpass_server::import::{Mapping, Options, Problem, Summary, run};
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 
@@ -293,18 +292,4 @@ fn rows_without_a_grid_or_a_parent_are_left_out() {
     let nowhere = Options { grid: Some("1".into()), ..Options::default() };
     assert!(run(&server.app, &mapping, &nowhere, &[], &mut |_| ()).is_err());
     assert!(run(&server.app, &mapping, &Options::default(), &[], &mut |_| ()).is_err(), "no sheet at all");
-}
-
-#[test]
-fn the_tree_of_units_and_grids_is_made_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::open(&folder.path().join("data"));
-    let rows = "级别,编码,名称,上级编码\n区,370212,某区,\n街道,370212001,某街道,370212\n社区,370212001001,某社区,370212001\n网格,370212001001002,二网格,370212001001\n";
-    let path = file(folder.path(), "网格.csv", rows);
-    let made = tree(&server.app, &path).unwrap();
-    assert_eq!((made.units, made.grids), (3, 1));
-    let made = tree(&server.app, &path).unwrap();
-    assert_eq!((made.units, made.grids), (0, 0));
-    let lost = file(folder.path(), "社区.csv", "级别,编码,名称,上级编码\n社区,370212009001,某社区,370212009\n");
-    assert!(tree(&server.app, &lost).is_err());
 }

@@ -45,6 +45,10 @@ mod messy;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod org;
+#[cfg(test)]
+mod org_shapes;
+#[cfg(test)]
 mod pulls;
 #[cfg(test)]
 mod pushes;

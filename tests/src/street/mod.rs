@@ -34,7 +34,7 @@ pub use district::{ADDRESSES_WITH_A_DOOR, GRIDS, HOUSES, LIFTS, ORGANISATIONS, P
 pub use file::Form;
 pub use random::Random;
 pub use sheet::{Cell, Sheet};
-pub use tree::{Grid, divisions};
+pub use tree::{Grid, areas, divisions};
 
 use crate::world::Error;
 use district::Quota;

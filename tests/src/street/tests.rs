@@ -8,7 +8,7 @@ use gridpass_core::codes::{Division, IdKind};
 use gridpass_server::app::App;
 use gridpass_server::clock::Clock;
 use gridpass_server::db::Principal;
-use gridpass_server::import::tree::tree;
+use gridpass_server::import::tree::{TreeOptions, tree};
 use gridpass_server::import::{Mapping, Options, Summary, run};
 
 use super::*;
@@ -128,6 +128,21 @@ fn the_district_has_its_five_streets_and_their_communities() {
 }
 
 #[test]
+fn every_community_stands_under_an_area_of_its_street() {
+    let areas = areas();
+    assert_eq!(areas.iter().map(|(_, _, communities)| communities.len()).sum::<usize>(), 167);
+    assert!(areas.iter().all(|(_, _, communities)| (5..=8).contains(&communities.len())), "{areas:?}");
+    let names: BTreeSet<_> = areas.iter().map(|(street, name, _)| (street, name)).collect();
+    assert_eq!(names.len(), areas.len(), "a name is one area's within its street");
+    let tree = Street::new(Plan::new(Scale::District { part: 100 }, 1)).tree;
+    let levels = |level: &str| tree.column("级别").filter(|found| found == level).count();
+    assert_eq!((levels("街道"), levels("管区"), levels("社区")), (5, areas.len(), 167));
+    let of_a_community = tree.column("级别").zip(tree.column("上级编码")).filter(|(level, _)| level == "社区");
+    let paths: BTreeSet<String> = areas.iter().map(|(street, name, _)| format!("{street}/{name}")).collect();
+    assert_eq!(of_a_community.map(|(_, above)| above).collect::<BTreeSet<_>>(), paths);
+}
+
+#[test]
 fn a_street_has_its_size_and_its_skew() {
     let street = Street::new(Plan::new(Scale::Street, 1));
     assert!((29_500..30_500).contains(&street.records()), "{}", street.records());
@@ -163,9 +178,11 @@ fn imported(street: &Street, form: Form, times: usize) -> Vec<Summary> {
     let file = |name: &str| folder.path().join(name).with_extension(extension);
     let noon = Street::day().days() * 86_400_000 + 4 * 3_600_000;
     let app = App::open(&folder.path().join("data"), |last| Clock::new(last, move || noon)).unwrap();
-    let made = tree(&app, &file(street.tree.name)).unwrap();
+    let refuse = &mut |problem: &gridpass_server::import::Problem| panic!("{problem}");
+    let made = tree(&app, &file(street.tree.name), TreeOptions::default(), refuse).unwrap().collections;
     let grids = street.tree.column("级别").filter(|level| level == "网格").count() as u64;
-    assert_eq!((made.units, made.grids), (1 + 5 + 167, grids));
+    let units = (1 + 5 + areas().len() + 167) as u64;
+    assert_eq!((made["unit"].created, made["grid"].created), (units, grids));
     let mapping = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../sync-server/import/street.toml");
     let mapping = Mapping::read(&mapping).unwrap();
     let files: Vec<PathBuf> = street.sheets.iter().map(|(_, sheet)| file(sheet.name)).collect();

@@ -1,4 +1,6 @@
-//! The real streets and communities, and made-up grids in some of them.
+//! The real streets and communities, made-up areas between them, and made-up grids in some of them.
+
+use std::collections::BTreeMap;
 
 use super::random::Random;
 use super::sheet::Sheet;
@@ -76,13 +78,40 @@ pub fn grids(scale: Scale, random: &mut Random) -> Vec<Grid> {
     grids
 }
 
+/// How many communities stand under a made-up area (管区), at most.
+const OF_AN_AREA: usize = 8;
+
+/// The communities of each made-up area, with the street and the name of the area. Real areas have no codes, and no list of
+/// them is public: here each is called after the first of its communities.
+pub fn areas() -> Vec<(&'static str, String, Vec<&'static str>)> {
+    let mut areas = Vec::new();
+    for (street, _) in divisions().filter(|(code, _)| code.len() == 9) {
+        let communities: Vec<_> = communities().filter(|(code, _)| code.starts_with(street)).collect();
+        let (all, number) = (communities.len(), communities.len().div_ceil(OF_AN_AREA));
+        for n in 0..number {
+            let some = communities.get(n * all / number..(n + 1) * all / number).unwrap_or_default();
+            let name = some.first().map(|(_, name)| short(name)).unwrap_or_default();
+            areas.push((street, format!("{name}管区"), some.iter().map(|(code, _)| *code).collect()));
+        }
+    }
+    areas
+}
+
 /// The sheet of units and grids that a server makes its tree from.
 pub fn sheet(grids: &[Grid]) -> Sheet {
     let mut sheet = Sheet::new("网格", &["级别", "编码", "名称", "上级编码"]);
     sheet.rows.push(vec!["区".into(), "370212".into(), "崂山区".into(), "".into()]);
-    for (code, name) in divisions() {
-        let (level, above) = if code.len() == 9 { ("街道", code.get(..6)) } else { ("社区", code.get(..9)) };
-        sheet.rows.push(vec![level.into(), code.into(), name.into(), above.unwrap_or_default().into()]);
+    for (code, name) in divisions().filter(|(code, _)| code.len() == 9) {
+        sheet.rows.push(vec!["街道".into(), code.into(), name.into(), "370212".into()]);
+    }
+    let mut above = BTreeMap::new();
+    for (street, name, communities) in areas() {
+        above.extend(communities.into_iter().map(|code| (code, format!("{street}/{name}"))));
+        sheet.rows.push(vec!["管区".into(), "".into(), name.into(), street.into()]);
+    }
+    for (code, name) in communities() {
+        let area = above.get(code).cloned().unwrap_or_default();
+        sheet.rows.push(vec!["社区".into(), code.into(), name.into(), area.into()]);
     }
     for grid in grids {
         let name = format!("{}第{}网格", grid.place, grid.code.get(12..).unwrap_or_default());

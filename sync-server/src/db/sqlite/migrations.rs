@@ -14,6 +14,7 @@ const FILES: &[&str] = &[
     include_str!("../../../migrations/sqlite/004_assignment.sql"),
     include_str!("../../../migrations/sqlite/005_review.sql"),
     AUDIT,
+    include_str!("../../../migrations/sqlite/007_org.sql"),
 ];
 
 /// How many of the files a database has; one that has more than this program knows is refused.

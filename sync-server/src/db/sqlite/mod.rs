@@ -11,6 +11,7 @@ mod log_end;
 mod marker;
 mod migrations;
 mod names;
+mod org;
 mod people;
 mod push;
 mod read;
@@ -31,7 +32,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gridpass_core::bucket::Bucket;
-use gridpass_core::id::{ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GridId, RecordId, UnitId, UserId};
+use gridpass_core::id::{ActorId, BatchId, BlobHash, ChangeHash, DeviceId, RecordId, UserId};
 use gridpass_core::wire::{BucketCursor, Cursor, Nonce, Role, Touched};
 use rusqlite::config::DbConfig;
 use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
@@ -40,7 +41,7 @@ use rusqlite::{Connection, ErrorCode, Row, Transaction};
 
 use super::{
     AssignmentRow, BucketRead, Census, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ImportedChange,
-    ItemRef, Manifest, NewPack, Post, Principal, PushFacts, Rebuilt, RecordFacts, Underway, UnitRow,
+    ItemRef, Manifest, NewPack, Post, Principal, PushFacts, Rebuilt, RecordFacts, Underway,
 };
 use crate::import::batch::Batch;
 use crate::log::{Audit, Commit};
@@ -389,24 +390,6 @@ impl Database for Sqlite {
 
     fn user_by_login(&self, _: &Principal, _: i64, login: &str) -> Result<Option<UserId>, DbError> {
         self.read("finding a user", |tx| people::user_by_login(tx, login))
-    }
-
-    fn add_unit(&self, now_ms: i64, unit: &UnitRow) -> Result<(), DbError> {
-        let unit = unit.clone();
-        self.writer.run("adding a unit", now_ms, move |c| people::add_unit(c, now_ms, &unit))
-    }
-
-    fn unit_by_code(&self, _: &Principal, _: i64, code: &str) -> Result<Option<UnitId>, DbError> {
-        self.read("finding a unit", |tx| people::unit_by_code(tx, code))
-    }
-
-    fn add_grid(&self, now_ms: i64, id: GridId, unit: &[u8], code: &str, name: &str) -> Result<(), DbError> {
-        let (unit, code, name) = (unit.to_vec(), code.to_owned(), name.to_owned());
-        self.writer.run("adding a grid", now_ms, move |c| people::add_grid(c, now_ms, id, &unit, &code, &name))
-    }
-
-    fn grid_by_code(&self, _: &Principal, _: i64, code: &str) -> Result<Option<GridId>, DbError> {
-        self.read("finding a grid", |tx| people::grid_by_code(tx, code))
     }
 
     fn assign(&self, now_ms: i64, user: UserId, assignment: &AssignmentRow) -> Result<(), DbError> {

@@ -1,12 +1,12 @@
-//! Users, grids, assignments, phones, codes and tokens.
+//! Users, assignments, phones, codes and tokens.
 
-use gridpass_core::id::{ActorId, DeviceId, GrantId, GridId, UnitId, UserId};
+use gridpass_core::id::{ActorId, DeviceId, GrantId, UserId};
 use gridpass_core::wire::{Nonce, Role};
 use rusqlite::{Connection, Row, params};
 
 use super::commit::{audit, execute};
 use super::{DbError, backend, named, optional, rows};
-use crate::db::{AssignmentRow, DeviceRow, Duty, EnrolRefusal, EnrolledRow, Post, UnitRow};
+use crate::db::{AssignmentRow, DeviceRow, Duty, EnrolRefusal, EnrolledRow, Post};
 use crate::log::Audit;
 
 /// What kind of post a stored id names.
@@ -51,45 +51,6 @@ pub(super) fn add_user(connection: &Connection, now: i64, id: UserId, login: &st
 pub(super) fn user_by_login(connection: &Connection, login: &str) -> Result<Option<UserId>, DbError> {
     let found = connection.query_row("SELECT id FROM user WHERE login = ?1", [login], |row| named(row, "id"));
     optional(found, "finding a user")
-}
-
-pub(super) fn add_unit(connection: &Connection, now: i64, unit: &UnitRow) -> Result<(), DbError> {
-    execute(
-        connection,
-        "adding a unit",
-        "INSERT INTO unit (id, kind, parent, code, name, valid_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![unit.id.0, unit.kind, unit.parent.map(|parent| parent.0), unit.code, unit.name, now],
-    )?;
-    note(connection, now, "unit_added", unit.id.as_bytes())
-}
-
-pub(super) fn unit_by_code(connection: &Connection, code: &str) -> Result<Option<UnitId>, DbError> {
-    let found = connection
-        .query_row("SELECT id FROM unit WHERE code = ?1 AND valid_to IS NULL", [code], |row| named(row, "id"));
-    optional(found, "finding a unit")
-}
-
-pub(super) fn add_grid(
-    connection: &Connection,
-    now: i64,
-    id: GridId,
-    unit: &[u8],
-    code: &str,
-    name: &str,
-) -> Result<(), DbError> {
-    execute(
-        connection,
-        "adding a grid",
-        "INSERT INTO grid (id, unit, code, name, valid_from) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![id.0, unit, code, name, now],
-    )?;
-    note(connection, now, "grid_added", id.as_bytes())
-}
-
-pub(super) fn grid_by_code(connection: &Connection, code: &str) -> Result<Option<GridId>, DbError> {
-    let found = connection
-        .query_row("SELECT id FROM grid WHERE code = ?1 AND valid_to IS NULL", [code], |row| named(row, "id"));
-    optional(found, "finding a grid")
 }
 
 pub(super) fn assign(

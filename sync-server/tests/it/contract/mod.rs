@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod commits;
 pub mod files;
+pub mod org;
 pub mod people;
 pub mod pulls;
 
@@ -53,6 +54,10 @@ macro_rules! database_contract {
         $crate::database_contract!($open, audit: the_chain_holds_whoever_writes_and_whatever_fails_at_the_same_time
             acts_are_found_by_object_change_and_subject_in_pages
             rows_go_up_to_the_cut_and_the_chain_goes_on_from_it);
+        $crate::database_contract!($open, org: changes_of_the_tree_are_written_whole_and_raise_its_number
+            a_code_is_a_units_or_grids_as_of_a_moment
+            a_shape_ends_where_the_next_begins
+            records_are_counted_and_placed_by_their_home);
         $crate::database_contract!($open, files: an_upload_is_for_who_names_the_file_in_that_size_within_its_share
             of_pieces_at_one_offset_one_counts_and_none_goes_beyond_the_end
             a_file_is_read_through_a_record_of_somebody_who_had_it

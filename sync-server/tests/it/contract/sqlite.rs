@@ -1,8 +1,10 @@
 //! SQLite under the contract.
 
 use gridpass_core::bucket::Bucket;
+use gridpass_core::id::{GridId, UnitId};
 use gridpass_server::db::Database;
 use gridpass_server::db::sqlite::{FILE, Sqlite};
+use gridpass_server::org::Node;
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
@@ -54,4 +56,34 @@ fn a_database_from_before_there_were_files_is_taken_over_and_a_copy_of_it_too() 
     let files: &dyn gridpass_server::db::FileRows = &db;
     assert_eq!(files.blobs(&server, 0, None, 9).unwrap(), []);
     assert_eq!(db.last_time().unwrap(), 9);
+}
+
+#[test]
+fn units_and_grids_from_before_the_tree_was_dated_are_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(FILE);
+    let old = Connection::open(&file).unwrap();
+    old.execute_batch(include_str!("../../../migrations/sqlite/001_truth.sql")).unwrap();
+    old.execute_batch(include_str!("../../../migrations/sqlite/002_blobs.sql")).unwrap();
+    old.execute_batch(include_str!("../../../migrations/sqlite/003_imports.sql")).unwrap();
+    old.execute_batch(
+        "PRAGMA user_version = 3; INSERT INTO meta (key, value) VALUES ('epoch', 5), ('last_time', 9);
+         INSERT INTO unit (id, kind, parent, code, name, valid_from)
+         VALUES (x'01010101010101010101010101010101', 'community', NULL, '370212001001', '某社区', 5);
+         INSERT INTO grid (id, unit, code, name, valid_from)
+         VALUES (x'02020202020202020202020202020202', x'01010101010101010101010101010101', '370212001001001', '一', 6),
+                (x'03030303030303030303030303030303', x'', '370212001001002', '二', 6);",
+    )
+    .unwrap();
+    drop(old);
+    let (db, _) = Sqlite::open(folder.path(), 7).unwrap();
+    let (db, server): (&dyn Database, _) = (&db, gridpass_server::db::Principal::SERVER);
+    let tree = db.tree(&server, 9).unwrap();
+    let [unit, one, other] = [Node::Unit(UnitId([1; 16])), Node::Grid(GridId([2; 16])), Node::Grid(GridId([3; 16]))];
+    assert!(tree.at(6).within(one, UnitId([1; 16])) && !tree.at(6).within(other, UnitId([1; 16])));
+    assert!(tree.at(4).get(unit).is_none() && tree.at(5).get(unit).is_some());
+    assert_eq!(db.grid_by_code(&server, 9, "370212001001002").unwrap(), Some(GridId([3; 16])));
+    let before = db.tree_number(&server, 9).unwrap();
+    Connection::open(&file).unwrap().execute("UPDATE unit SET name = '别社区'", []).unwrap();
+    assert!(db.tree_number(&server, 9).unwrap() > before, "whoever writes raises it");
 }

@@ -13,7 +13,7 @@ use gridpass_server::app::App;
 use gridpass_server::clock::Clock;
 use gridpass_server::db::sqlite::FILE;
 use gridpass_server::db::{AssignmentRow, Principal};
-use gridpass_server::import::tree::tree;
+use gridpass_server::import::tree::{TreeOptions, tree};
 use gridpass_server::import::{self, Mapping, Options};
 use gridpass_server::keys::random;
 use gridpass_tests::street::{self, Form, Plan, Scale};
@@ -103,7 +103,7 @@ pub fn district(scale: Scale, seed: u64, folder: &Path, server: &Path) -> Result
 pub fn import(server: &Path, sheets: &Path, names: &[String]) -> Result<(), Error> {
     let app = App::open(server, Clock::system)?;
     let file = |name: &str| sheets.join(name).with_extension("csv");
-    tree(&app, &file("网格"))?;
+    tree(&app, &file("网格"), TreeOptions::default(), &mut |_| ())?;
     let mapping: Mapping = toml::from_str(MAPPING)?;
     let files: Vec<_> = names.iter().map(|name| file(name)).collect();
     let (begun, cpu) = (Instant::now(), cpu_s(OWN)?);
