@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use gridpass_core::id::{hex, unhex};
-use gridpass_core::seal::{OpeningKey, SigningKey, key_id};
+use gridpass_core::seal::{OpeningKey, SecretKey, SigningKey, key_id};
 use gridpass_core::wire::PublicKeys;
 use rcgen::PublicKeyData;
 use sha2::{Digest, Sha256};
@@ -19,6 +19,8 @@ pub struct Keys {
     pub signing: SigningKey,
     /// Opens what phones seal.
     pub opening: OpeningKey,
+    /// Seals the secrets of people's second factors; made from the key that opens.
+    pub factors: SecretKey,
     /// The certificate chain, PEM.
     pub tls_certificate: String,
     /// The private key of the certificate, PEM.
@@ -65,7 +67,8 @@ impl Keys {
             made.map_err(|cause| KeyError::File { file: folder.display().to_string(), cause })?;
         }
         let signing = SigningKey::from_secret(&secret(&folder.join("signing.key"))?);
-        let opening = OpeningKey::from_secret(&secret(&folder.join("sealing.key"))?);
+        let sealing = secret(&folder.join("sealing.key"))?;
+        let (opening, factors) = (OpeningKey::from_secret(&sealing), SecretKey::new(sealing).derive("second factors"));
         let (key_file, certificate_file) = (folder.join("tls.key"), folder.join("tls.crt"));
         if !key_file.exists() {
             if certificate_file.exists() {
@@ -86,7 +89,7 @@ impl Keys {
         }
         let tls_certificate = read(&certificate_file)?;
         let tls_pin = Sha256::digest(pair.subject_public_key_info()).into();
-        Ok(Self { signing, opening, tls_certificate, tls_key, tls_pin })
+        Ok(Self { signing, opening, factors, tls_certificate, tls_key, tls_pin })
     }
 
     /// What phones are told.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod auth;
 pub mod backup;
 pub mod blobs;
 pub mod catalogs;
@@ -31,4 +32,5 @@ pub mod restore;
 pub mod router;
 pub mod routes;
 pub mod serve;
+pub mod texts;
 pub mod throttle;

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gridpass_core::id::{DeviceId, GrantId, GridId, RecordId, UserId};
+use gridpass_core::id::{DeviceId, GridId, RecordId};
 use gridpass_core::parameter::Parameter;
 use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
 use gridpass_server::clock::Clock;
 use gridpass_server::config::Config;
-use gridpass_server::db::{AssignmentRow, Principal};
+use gridpass_server::db::Principal;
 use gridpass_server::import::tree::tree;
 use gridpass_server::keys::random;
+use gridpass_server::routes::api::openapi;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::say;
@@ -38,7 +39,7 @@ enum Command {
     Serve,
     /// Users.
     #[command(subcommand)]
-    User(UserCommand),
+    User(cli::user::UserCommand),
     /// Grids.
     #[command(subcommand)]
     Grid(GridCommand),
@@ -61,35 +62,12 @@ enum Command {
     Verify(cli::verify::VerifyArgs),
     /// Make records and buckets anew from changes and logs, after a fault that `verify` found.
     Rebuild,
+    /// Print the description of the HTTP API (OpenAPI); needs no data folder.
+    Openapi,
     /// Print the way of every change of a record.
     Trace {
         /// The record.
         record: RecordId,
-    },
-}
-
-#[derive(Subcommand)]
-enum UserCommand {
-    /// Make a user.
-    Add {
-        /// The login, unique.
-        login: String,
-        /// The name that is shown.
-        name: String,
-    },
-    /// Assign a user to a grid, from now on.
-    Assign {
-        /// The login.
-        login: String,
-        /// The grid's code.
-        grid: String,
-    },
-    /// End a user's assignment to a grid, from now on. What waits on the user's phones is still taken for a while.
-    Unassign {
-        /// The login.
-        login: String,
-        /// The grid's code.
-        grid: String,
     },
 }
 
@@ -141,9 +119,7 @@ impl Command {
     fn act(&self) -> Option<&'static str> {
         Some(match self {
             Self::Init => "init",
-            Self::User(UserCommand::Add { .. }) => "user add",
-            Self::User(UserCommand::Assign { .. }) => "user assign",
-            Self::User(UserCommand::Unassign { .. }) => "user unassign",
+            Self::User(command) => return command.act(),
             Self::Grid(GridCommand::Add { .. }) => "grid add",
             Self::Grid(GridCommand::Import { .. }) => "grid import",
             Self::Device(DeviceCommand::Code { .. }) => "device code",
@@ -188,39 +164,23 @@ fn start_log(data: &Path) {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    if let Command::Restore(args) = &cli.command {
-        cli::backup::run_restore(&cli.data, args)?;
-        return Ok(ExitCode::SUCCESS);
+    match &cli.command {
+        Command::Restore(args) => {
+            cli::backup::run_restore(&cli.data, args)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Openapi => {
+            cli::print_text(openapi());
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
     let app = App::open(&cli.data, Clock::system)?;
     let now_ms = app.now_ms();
-    let user_of = |login: &str| -> Result<UserId, Box<dyn std::error::Error>> {
-        app.db.user_by_login(&Principal::SERVER, now_ms, login)?.ok_or_else(|| "login: no such user".into())
-    };
     match cli.command {
         Command::Init => say!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
         Command::Serve => cli::serve::run(app)?,
-        Command::User(UserCommand::Add { login, name }) => {
-            let id = UserId::new(now_ms, random()?);
-            app.db.add_user(now_ms, id, &login, &name)?;
-            say!("{id}");
-        }
-        Command::User(UserCommand::Assign { login, grid }) => {
-            let user = user_of(&login)?;
-            let grid = app.db.grid_by_code(&Principal::SERVER, now_ms, &grid)?.ok_or("grid: no grid has this code")?;
-            let grant = GrantId(random()?);
-            let row = AssignmentRow { grant, grid, role: "worker".into(), from_ms: now_ms, to_ms: None };
-            app.db.assign(now_ms, user, &row)?;
-            say!("{grant}");
-        }
-        Command::User(UserCommand::Unassign { login, grid }) => {
-            let user = user_of(&login)?;
-            let grid = app.db.grid_by_code(&Principal::SERVER, now_ms, &grid)?.ok_or("grid: no grid has this code")?;
-            match app.db.end_assignments(now_ms, user, grid)? {
-                0 => return Err("grid: the user is not assigned to it; nothing was changed".into()),
-                ended => say!("{ended} assignments ended"),
-            }
-        }
+        Command::User(command) => cli::user::run(&app, command)?,
         Command::Grid(GridCommand::Add { code, name }) => {
             let id = GridId::new(now_ms, random()?);
             app.db.add_grid(now_ms, id, &[], &code, &name)?;
@@ -232,7 +192,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         }
         Command::Import(args) => return cli::import::run(&app, *args),
         Command::Device(DeviceCommand::Code { login }) => {
-            let user = user_of(&login)?;
+            let user = cli::user::of(&app, &login)?;
             let code = gridpass_core::id::hex(&random::<10>()?);
             let until = now_ms + i64::from(app.config.enrol_code_hours) * 3_600_000;
             app.db.add_enrol_code(now_ms, *blake3::hash(code.as_bytes()).as_bytes(), user, until)?;
@@ -252,7 +212,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Parameter(ParameterCommand::Set { name, value }) => app.set_parameter(&name, value)?,
         Command::Catalog(command) => cli::catalog::run(&app, command)?,
         Command::Backup(args) => cli::backup::run_backup(&app, &cli.data, &args)?,
-        Command::Restore(_) => {} // before the database is opened
+        Command::Restore(_) | Command::Openapi => {} // before the database is opened
         Command::Verify(args) => return cli::verify::run(app, &args),
         Command::Rebuild => {
             let mut left = 0u64;

@@ -4,9 +4,11 @@
 //! that no read can forget whom it answers.
 
 mod files;
+mod people;
 pub mod sqlite;
 
 pub use files::{Begun, BlobRow, FileRows, Finished, NewUpload, PartRow, UploadId, UploadRow, UploadState};
+pub use people::*;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -367,7 +369,7 @@ impl Underway {
 }
 
 /// The database of a server.
-pub trait Database: FileRows + Send + Sync {
+pub trait Database: FileRows + PeopleRows + Send + Sync {
     /// The epoch of the logs.
     fn epoch(&self) -> u64;
 

@@ -3,6 +3,8 @@
 //! The modules say `cfg(test)` so that the lints know them as tests and let them unwrap.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod blob_copies;
 #[cfg(test)]
 mod blobs;
@@ -42,6 +44,8 @@ mod limits;
 mod messy;
 #[cfg(test)]
 mod metrics;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod pulls;
 #[cfg(test)]

@@ -8,6 +8,7 @@ const FILES: &[&str] = &[
     include_str!("../../../migrations/sqlite/001_truth.sql"),
     include_str!("../../../migrations/sqlite/002_blobs.sql"),
     include_str!("../../../migrations/sqlite/003_imports.sql"),
+    include_str!("../../../migrations/sqlite/004_people.sql"),
 ];
 
 /// How many of the files a database has; one that has more than this program knows is refused.
