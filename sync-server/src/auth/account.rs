@@ -35,11 +35,10 @@ pub async fn sign_in(app: &Arc<App>, asked: SignIn) -> Result<(String, SessionRo
     let token = session::token().map_err(|_| NO_RANDOMNESS)?;
     let id = SessionId(keys::random().map_err(|_| NO_RANDOMNESS)?);
     let account = find(app, Wanted::Login(asked.login)).await?;
-    let now_ms = app.now_ms();
     let new = NewSession {
         id,
         token: session::token_hash(&token),
-        ends_ms: now_ms + app.limits.session_ms,
+        lasts_ms: app.limits.session_ms,
         idle_ms: app.limits.session_idle_ms,
         address: asked.address,
         agent: asked.agent,

@@ -139,8 +139,8 @@ pub struct NewSession {
     pub id: SessionId,
     /// BLAKE3 of its token.
     pub token: [u8; 32],
-    /// When it ends at the latest.
-    pub ends_ms: i64,
+    /// After how long it ends at the latest.
+    pub lasts_ms: i64,
     /// After how long without a request sessions end.
     pub idle_ms: i64,
     /// From where.

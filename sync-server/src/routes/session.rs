@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header::{SET_COOKIE, USER_AGENT};
 use axum::http::{HeaderMap, StatusCode};
@@ -21,6 +22,7 @@ use crate::auth::session::{agent, cookie};
 use crate::auth::{Newcomer, Person};
 use crate::db::{AccountRow, SessionId, SessionRow};
 use crate::error::{ApiError, Refusal};
+use crate::request_log::Asker;
 use crate::throttle::Peer;
 
 /// What somebody signs in with.
@@ -173,6 +175,7 @@ impl Who {
 pub async fn sign_in(
     State(app): State<Arc<App>>,
     peer: Peer,
+    Extension(asker): Extension<Asker>,
     headers: HeaderMap,
     Json(asked): Json<SignInRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
@@ -187,6 +190,7 @@ pub async fn sign_in(
         agent: agent(program),
     };
     let (token, row) = account::sign_in(&app, sign_in).await?;
+    asker.is_person(row.user);
     let person = Person { user: row.user, session: row.id, factor_ms: row.factor_ms, row: row.clone() };
     let account = account::of(&app, &person).await?;
     Ok(match asked.carry {

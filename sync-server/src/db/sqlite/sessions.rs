@@ -43,7 +43,7 @@ pub(super) fn begin(
         STEP,
         "INSERT INTO session (id, token, user, began, seen, ends, factor, address, agent)
          VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8)",
-        params![new.id.0, new.token, user.0, now, new.ends_ms, factor.then_some(now), new.address, new.agent],
+        params![new.id.0, new.token, user.0, now, now + new.lasts_ms, factor.then_some(now), new.address, new.agent],
     )?;
     note(connection, now, Some(user), "signed_in", new.id)
 }

@@ -24,7 +24,7 @@ fn proof(right: bool, factor: Factor) -> Proof {
 
 fn new(n: u8) -> NewSession {
     let (id, token, agent) = (SessionId([n; 16]), [n; 32], "Firefox, Linux".to_owned());
-    NewSession { id, token, ends_ms: ENDS, idle_ms: IDLE, address: Some("10.0.0.1".into()), agent }
+    NewSession { id, token, lasts_ms: ENDS - NOW, idle_ms: IDLE, address: Some("10.0.0.1".into()), agent }
 }
 
 /// Signs in with a proof as session `n`.
@@ -55,6 +55,15 @@ pub fn a_session_is_found_by_its_token_until_it_ends(backend: &dyn Backend) {
     assert_eq!((row.user, row.began_ms, row.seen_ms, row.ends_ms), (USER, NOW, NOW, ENDS));
     assert_eq!((row.factor_ms, row.password_change), (None, true), "IT gave the password");
     assert_eq!(session(db, NOW, 2), None);
+    let renewed = Some("under parameters of now".to_owned());
+    assert_eq!(sign_in(db, NOW, 3, Proof { renewed: renewed.clone(), ..proof(false, Factor::Missing) }), Proven::Wrong);
+    assert_eq!(sign_in(db, NOW, 3, Proof { renewed: renewed.clone(), ..proof(true, Factor::Missing) }), Proven::Done);
+    let account = db.account(&Principal::SERVER, NOW, Asked::User(USER)).unwrap().unwrap();
+    assert_eq!(
+        (account.password, session(db, NOW, 1).is_some()),
+        (renewed, true),
+        "the same password under a new hash"
+    );
     assert!(session(db, NOW + IDLE - 1, 1).is_some());
     assert_eq!(session(db, NOW + IDLE, 1), None, "idle for too long");
     for n in 1..30 {

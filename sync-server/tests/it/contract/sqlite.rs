@@ -94,7 +94,7 @@ fn a_database_that_was_put_back_has_no_sessions() {
     db.give_password(1, user, "hash", 99, false).unwrap();
     let proof = Proof { compared: Some("hash".into()), right: true, renewed: None, factor: Factor::Missing };
     let (id, token) = (SessionId([1; 16]), [1; 32]);
-    let new = NewSession { id, token, ends_ms: 99, idle_ms: 99, address: None, agent: "other".into() };
+    let new = NewSession { id, token, lasts_ms: 98, idle_ms: 99, address: None, agent: "other".into() };
     assert_eq!(db.prove(1, Some(user), proof, Act::SignIn(new)).unwrap(), Proven::Done);
     assert!(db.session(1, token, 99).unwrap().is_some());
     let copy = folder.path().join("copy");
