@@ -10,6 +10,7 @@ use gridpass_core::id::ActorId;
 use gridpass_core::wire::Role;
 use tokio::sync::broadcast;
 
+use crate::auth::Passwords;
 use crate::blobs::{self, Blobs, StoreError};
 use crate::catalogs::Catalogs;
 use crate::clock::Clock;
@@ -37,6 +38,8 @@ pub struct App {
     pub limits: Limits,
     /// How often one address and one phone may ask.
     pub throttle: Throttle,
+    /// Hashes and compares passwords.
+    pub passwords: Passwords,
     /// Whose pushes are taken in.
     pub turns: Turns,
     /// How many pushes are prepared at once.
@@ -105,12 +108,14 @@ impl App {
         let (db, opened) = Sqlite::open(folder, fresh_epoch)?;
         db.set_max_mb(config.max_database_mb)?;
         let clock = clock(db.last_time()?);
-        let metrics = Metrics::new(db.work());
+        let passwords = Passwords::default();
+        let metrics = Metrics::new(db.work(), &passwords);
         let app = Self {
             db: Arc::new(db),
             blobs: Blobs::open(&folder.join(blobs::FOLDER))?,
             limits: Limits::from(&config),
             throttle: Throttle::from(&config),
+            passwords,
             turns: Turns::default(),
             preparing: Gate::default(),
             keys,

@@ -38,6 +38,16 @@ pub struct Config {
     pub pulls_per_minute: u32,
     /// Requests about files per minute and phone.
     pub files_per_minute: u32,
+    /// Passwords typed per minute and address.
+    pub passwords_per_minute: u32,
+    /// Requests per minute and person.
+    pub person_requests_per_minute: u32,
+    /// After how long without a request a person's session ends, in minutes.
+    pub session_idle_minutes: u32,
+    /// When a person's session ends at the latest, in hours.
+    pub session_hours: u32,
+    /// How long a password that IT gave is good, in hours.
+    pub initial_password_hours: u32,
     /// How large one file may be, in megabytes of 1,048,576 bytes; at most 32.
     pub max_file_mb: u32,
     /// How large the files that one phone has brought may be together, in such megabytes.
@@ -65,6 +75,11 @@ impl Default for Config {
             pushes_per_minute: 600,
             pulls_per_minute: 1200,
             files_per_minute: 1200,
+            passwords_per_minute: 30,
+            person_requests_per_minute: 600,
+            session_idle_minutes: 30,
+            session_hours: 12,
+            initial_password_hours: 72,
             max_file_mb: 32,
             files_mb_per_phone: 4096,
             max_database_mb: 0,
@@ -102,6 +117,15 @@ impl Config {
                 "max_file_mb: must be from 1 to {largest}, phones make none larger"
             )));
         }
+        for (setting, value) in [
+            ("session_idle_minutes", config.session_idle_minutes),
+            ("session_hours", config.session_hours),
+            ("initial_password_hours", config.initial_password_hours),
+        ] {
+            if value == 0 {
+                return Err(ConfigError::Setting(format!("{setting}: must be 1 or more, or nobody could sign in")));
+            }
+        }
         config.metrics_address()?;
         EnvFilter::try_new(&config.log).map_err(|_| {
             ConfigError::Setting("log: must be error, warn, info, debug or trace, or directives".into())
@@ -133,6 +157,12 @@ pub struct Limits {
     pub token_ms: i64,
     /// How long a challenge is good, in milliseconds.
     pub challenge_ms: i64,
+    /// After how long without a request a person's session ends, in milliseconds.
+    pub session_idle_ms: i64,
+    /// When a person's session ends at the latest, in milliseconds after its beginning.
+    pub session_ms: i64,
+    /// How long a password that IT gave is good, in milliseconds.
+    pub initial_password_ms: i64,
     /// How large one file may be, in bytes.
     pub max_file_bytes: u64,
     /// How large the files of one phone may be together, in bytes.
@@ -150,6 +180,9 @@ impl From<&Config> for Limits {
             pack_records: 500,
             token_ms: 3_600_000,
             challenge_ms: 60_000,
+            session_idle_ms: i64::from(config.session_idle_minutes) * 60_000,
+            session_ms: i64::from(config.session_hours) * 3_600_000,
+            initial_password_ms: i64::from(config.initial_password_hours) * 3_600_000,
             max_file_bytes: u64::from(config.max_file_mb) << 20,
             phone_file_bytes: u64::from(config.files_mb_per_phone) << 20,
             phone_uploads: 200,

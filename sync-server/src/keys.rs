@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use gridpass_core::id::{hex, unhex};
-use gridpass_core::seal::{OpeningKey, SigningKey, key_id};
+use gridpass_core::seal::{OpeningKey, SecretKey, SigningKey, key_id};
 use gridpass_core::wire::PublicKeys;
 use rcgen::PublicKeyData;
 use sha2::{Digest, Sha256};
@@ -21,6 +21,8 @@ pub struct Keys {
     pub sample_seed: [u8; 32],
     /// Opens what phones seal.
     pub opening: OpeningKey,
+    /// Seals the secrets of people's second factors; made from the key that opens.
+    pub factors: SecretKey,
     /// The certificate chain, PEM.
     pub tls_certificate: String,
     /// The private key of the certificate, PEM.
@@ -67,7 +69,8 @@ impl Keys {
             made.map_err(|cause| KeyError::File { file: folder.display().to_string(), cause })?;
         }
         let signing = SigningKey::from_secret(&secret(&folder.join("signing.key"))?);
-        let opening = OpeningKey::from_secret(&secret(&folder.join("sealing.key"))?);
+        let sealing = secret(&folder.join("sealing.key"))?;
+        let (opening, factors) = (OpeningKey::from_secret(&sealing), SecretKey::new(sealing).derive("second factors"));
         let (key_file, certificate_file) = (folder.join("tls.key"), folder.join("tls.crt"));
         if !key_file.exists() {
             if certificate_file.exists() {
@@ -90,7 +93,7 @@ impl Keys {
         let tls_pin = Sha256::digest(pair.subject_public_key_info()).into();
         // Whoever knows the public key alone cannot make this signature.
         let sample_seed = *blake3::hash(&signing.sign(b"gridpass review sample v1")).as_bytes();
-        Ok(Self { signing, sample_seed, opening, tls_certificate, tls_key, tls_pin })
+        Ok(Self { signing, sample_seed, opening, factors, tls_certificate, tls_key, tls_pin })
     }
 
     /// What phones are told.

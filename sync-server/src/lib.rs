@@ -34,4 +34,5 @@ pub mod restore;
 pub mod router;
 pub mod routes;
 pub mod serve;
+pub mod texts;
 pub mod throttle;

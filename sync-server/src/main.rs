@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use gridpass_core::id::{DeviceId, RecordId, UserId};
+use gridpass_core::id::{DeviceId, RecordId};
 use gridpass_core::parameter::Parameter;
 use gridpass_core::wire::EnrolCode;
 use gridpass_server::app::App;
@@ -16,9 +16,9 @@ use gridpass_server::clock::Clock;
 use gridpass_server::config::Config;
 use gridpass_server::db::Principal;
 use gridpass_server::keys::random;
+use gridpass_server::routes::api::openapi;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::assign::{Assigning, user_of};
 use crate::cli::say;
 
 #[derive(Parser)]
@@ -39,7 +39,7 @@ enum Command {
     Serve,
     /// Users.
     #[command(subcommand)]
-    User(UserCommand),
+    User(cli::user::UserCommand),
     /// Grids.
     #[command(subcommand)]
     Grid(cli::grid::GridCommand),
@@ -68,24 +68,13 @@ enum Command {
     Audit(cli::audit::AuditCommand),
     /// Make records and buckets anew from changes and logs, after a fault that `verify` found.
     Rebuild,
+    /// Print the description of the HTTP API (OpenAPI); needs no data folder.
+    Openapi,
     /// Print the way of every change of a record.
     Trace {
         /// The record.
         record: RecordId,
     },
-}
-
-#[derive(Subcommand)]
-enum UserCommand {
-    /// Make a user.
-    Add {
-        /// The login, unique.
-        login: String,
-        /// The name that is shown.
-        name: String,
-    },
-    #[command(flatten)]
-    Assigning(Assigning),
 }
 
 #[derive(Subcommand)]
@@ -120,9 +109,7 @@ impl Command {
     fn act(&self) -> Option<&'static str> {
         Some(match self {
             Self::Init => "init",
-            Self::User(UserCommand::Add { .. }) => "user add",
-            Self::User(UserCommand::Assigning(Assigning::Assign(_))) => "user assign",
-            Self::User(UserCommand::Assigning(Assigning::Unassign(_))) => "user unassign",
+            Self::User(command) => return command.act(),
             Self::Grid(command) => return command.act(),
             Self::Unit(command) => return command.act(),
             Self::Device(DeviceCommand::Code { .. }) => "device code",
@@ -168,9 +155,16 @@ fn start_log(data: &Path) {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    if let Command::Restore(args) = &cli.command {
-        cli::backup::run_restore(&cli.data, args)?;
-        return Ok(ExitCode::SUCCESS);
+    match &cli.command {
+        Command::Restore(args) => {
+            cli::backup::run_restore(&cli.data, args)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Openapi => {
+            cli::print_text(openapi());
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
     let app = Arc::new(App::open(&cli.data, Clock::system)?);
     let is_act = cli.command.act().is_some() || matches!(cli.command, Command::Serve);
@@ -186,17 +180,12 @@ fn command(app: &Arc<App>, cli: Cli) -> Result<ExitCode, Box<dyn std::error::Err
     match cli.command {
         Command::Init => say!("{}", gridpass_core::id::hex(&app.keys.tls_pin)),
         Command::Serve => cli::serve::run(app.clone())?,
-        Command::User(UserCommand::Add { login, name }) => {
-            let id = UserId::new(now_ms, random()?);
-            app.db.add_user(now_ms, id, &login, &name)?;
-            say!("{id}");
-        }
-        Command::User(UserCommand::Assigning(command)) => cli::assign::run(app, command)?,
+        Command::User(command) => cli::user::run(app, command)?,
         Command::Grid(command) => return cli::grid::run(app, command),
         Command::Unit(command) => cli::unit::run(app, command)?,
         Command::Import(args) => return cli::import::run(app, *args),
         Command::Device(DeviceCommand::Code { login }) => {
-            let user = user_of(&app, &login)?;
+            let user = cli::user::of(app, &login)?;
             let code = gridpass_core::id::hex(&random::<10>()?);
             let until = now_ms + i64::from(app.config.enrol_code_hours) * 3_600_000;
             app.db.add_enrol_code(now_ms, *blake3::hash(code.as_bytes()).as_bytes(), user, until)?;
@@ -216,7 +205,7 @@ fn command(app: &Arc<App>, cli: Cli) -> Result<ExitCode, Box<dyn std::error::Err
         Command::Parameter(ParameterCommand::Set { name, value }) => app.set_parameter(&name, value)?,
         Command::Catalog(command) => cli::catalog::run(app, command)?,
         Command::Backup(args) => cli::backup::run_backup(app, &cli.data, &args)?,
-        Command::Restore(_) => {} // before the database is opened
+        Command::Restore(_) | Command::Openapi => {} // before the database is opened
         Command::Verify(args) => return cli::verify::run(app, &args),
         Command::Audit(command) => cli::audit::run(app, command)?,
         Command::Rebuild => {

@@ -15,7 +15,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::request_log;
-use crate::routes::{files, health, sync, tus};
+use crate::routes::{api, files, health, sync, tus};
 use axum::response::IntoResponse;
 
 /// All routes over a server.
@@ -41,6 +41,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/sync/v1/events", get(sync::events))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .merge(api::router())
         .layer(DefaultBodyLimit::max(wire::MAX_PUSH_BYTES))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(60)))
         .merge(long)

@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
-use gridpass_core::id::DeviceId;
+use gridpass_core::id::{DeviceId, UserId};
 
 use crate::app::App;
 use crate::config::Config;
@@ -34,6 +34,10 @@ pub struct Throttle {
     pub pull: Gate<DeviceId>,
     /// Requests about files of a phone.
     pub file: Gate<DeviceId>,
+    /// Passwords typed at an address; a whole office may share one.
+    pub password: Gate<IpAddr>,
+    /// Requests of a person.
+    pub person: Gate<UserId>,
 }
 
 impl From<&Config> for Throttle {
@@ -45,6 +49,8 @@ impl From<&Config> for Throttle {
             push: Gate::new(config.pushes_per_minute),
             pull: Gate::new(config.pulls_per_minute),
             file: Gate::new(config.files_per_minute),
+            password: Gate::new(config.passwords_per_minute),
+            person: Gate::new(config.person_requests_per_minute),
         }
     }
 }

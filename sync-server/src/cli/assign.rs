@@ -3,10 +3,12 @@
 use clap::{Args, Subcommand};
 use gridpass_core::catalog::Role;
 use gridpass_core::codes::Date;
-use gridpass_core::id::{GridId, UserId};
+use gridpass_core::id::GridId;
 use gridpass_server::app::App;
 use gridpass_server::auth::assign::{NewAssignment, assign};
 use gridpass_server::db::{Duty, Post, Principal};
+
+use super::user;
 
 #[derive(Args)]
 pub struct AssignArgs {
@@ -64,7 +66,7 @@ pub fn run(app: &App, command: Assigning) -> Done {
 
 fn run_assign(app: &App, args: AssignArgs) -> Done {
     let new = NewAssignment {
-        user: user_of(app, &args.login)?,
+        user: user::of(app, &args.login)?,
         post: Post::Grid(grid_of(app, &args.grid)?),
         kind: Role::GRID.to_owned(),
         role: args.role,
@@ -77,7 +79,7 @@ fn run_assign(app: &App, args: AssignArgs) -> Done {
 }
 
 fn run_unassign(app: &App, args: &UnassignArgs) -> Done {
-    let (user, grid) = (user_of(app, &args.login)?, grid_of(app, &args.grid)?);
+    let (user, grid) = (user::of(app, &args.login)?, grid_of(app, &args.grid)?);
     let at_ms = args.from.map_or_else(|| app.now_ms(), Date::begins_in_china);
     match app.db.end_assignments(app.now_ms(), user, Post::Grid(grid), at_ms)? {
         0 => Err("grid: the user is not assigned to it at that time; nothing was changed".into()),
@@ -90,7 +92,7 @@ fn run_unassign(app: &App, args: &UnassignArgs) -> Done {
 
 fn list(app: &App, login: &str) -> Done {
     let now_ms = app.now_ms();
-    let user = user_of(app, login)?;
+    let user = user::of(app, login)?;
     for row in app.db.assignments(&Principal::SERVER, now_ms, user)? {
         let state = match row.counts_at(now_ms) {
             true => "now",
@@ -107,12 +109,6 @@ fn list(app: &App, login: &str) -> Done {
         say!("{} {} {post} {} {} {to} {state}", row.grant, row.role, row.duty.as_str(), day(row.from_ms));
     }
     Ok(())
-}
-
-/// The user with a login.
-pub fn user_of(app: &App, login: &str) -> Result<UserId, Box<dyn std::error::Error>> {
-    let found = app.db.user_by_login(&Principal::SERVER, app.now_ms(), login)?;
-    found.ok_or_else(|| "login: no such user".into())
 }
 
 fn grid_of(app: &App, code: &str) -> Result<GridId, Box<dyn std::error::Error>> {

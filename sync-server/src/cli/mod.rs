@@ -18,9 +18,16 @@ pub mod import;
 pub mod serve;
 mod table;
 pub mod unit;
+pub mod user;
 pub mod verify;
 
 /// Prints a fault.
 pub fn print(fault: gridpass_server::db::Fault) {
     say!("{} {}: {}", fault.table, fault.row, fault.what);
+}
+
+/// Prints a text as it is.
+pub fn print_text(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -6,12 +6,14 @@
 mod audit;
 mod files;
 mod org;
+mod people;
 mod reviews;
 pub mod sqlite;
 
 pub use audit::{AuditFilter, AuditRow, AuditRows, ChainState, Cut, Link, Renewal, Walked};
 pub use files::{Begun, BlobRow, FileRows, Finished, NewUpload, PartRow, UploadId, UploadRow, UploadState};
 pub use org::{OrgRows, PointRow, ShapeRow};
+pub use people::*;
 pub use reviews::{ReviewRow, ReviewRows, ReviewState, TicketRow};
 
 use std::collections::BTreeMap;
@@ -398,7 +400,7 @@ impl Underway {
 }
 
 /// The database of a server.
-pub trait Database: AuditRows + FileRows + OrgRows + ReviewRows + Send + Sync {
+pub trait Database: AuditRows + FileRows + OrgRows + PeopleRows + ReviewRows + Send + Sync {
     /// The epoch of the logs.
     fn epoch(&self) -> u64;
 

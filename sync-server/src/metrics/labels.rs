@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 pub const OTHER: &str = "other";
 
 /// Every route's template, as the router has it.
-pub const ROUTES: [&str; 12] = [
+pub const ROUTES: [&str; 19] = [
     "/sync/v1/uploads",
     "/sync/v1/uploads/{hash}",
     "/sync/v1/blobs/{hash}",
@@ -17,14 +17,21 @@ pub const ROUTES: [&str; 12] = [
     "/sync/v1/pull",
     "/sync/v1/packs/{hash}",
     "/sync/v1/events",
+    "/api/v1/session",
+    "/api/v1/session/factor",
+    "/api/v1/sessions",
+    "/api/v1/sessions/{id}",
+    "/api/v1/password",
+    "/api/v1/totp",
+    "/api/v1/openapi.json",
     "/health/live",
     "/health/ready",
 ];
 
 /// Every status that the server answers with.
-pub const STATUSES: [&str; 23] = [
+pub const STATUSES: [&str; 24] = [
     "200", "201", "204", "206", "400", "401", "403", "404", "405", "408", "409", "410", "411", "412", "413", "415",
-    "416", "422", "429", "500", "503", "304", "431",
+    "416", "422", "428", "429", "500", "503", "304", "431",
 ];
 
 /// The label of a route that was matched; what matched none is [`OTHER`], whatever was asked for.

@@ -19,6 +19,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::auth::Passwords;
 use crate::db::sqlite::Work;
 
 /// One label.
@@ -35,6 +36,7 @@ pub struct Metrics {
     bytes_out: Family<One, Counter>,
     items: Family<One, Counter>,
     rows: Counter,
+    sign_ins: Family<One, Counter>,
     gauges: Gauges,
 }
 
@@ -64,8 +66,8 @@ pub(crate) fn seconds() -> Histogram {
 }
 
 impl Metrics {
-    /// Nothing counted yet; the database counts its own work.
-    pub fn new(work: &Work) -> Self {
+    /// Nothing counted yet; the database and the passwords count their own work.
+    pub fn new(work: &Work, passwords: &Passwords) -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
             requests: Family::default(),
@@ -74,9 +76,10 @@ impl Metrics {
             bytes_out: Family::default(),
             items: Family::default(),
             rows: Counter::default(),
+            sign_ins: Family::default(),
             gauges: Gauges::default(),
         };
-        let Self { registry, requests, seconds, bytes_in, bytes_out, items, rows, gauges } = &mut metrics;
+        let Self { registry, requests, seconds, bytes_in, bytes_out, items, rows, sign_ins, gauges } = &mut metrics;
         let registry = registry.sub_registry_with_prefix("gridpass");
         registry.register("requests", "Requests that were answered", requests.clone());
         registry.register("request_seconds", "How long requests took", seconds.clone());
@@ -84,6 +87,8 @@ impl Metrics {
         registry.register("response_bytes", "Bytes of bodies of answers whose length was known", bytes_out.clone());
         registry.register("push_items", "Pushed items by verdict", items.clone());
         registry.register("pull_rows", "Records that pulls have handed out", rows.clone());
+        registry.register("sign_ins", "People who signed in, and who were refused", sign_ins.clone());
+        registry.register("passwords", "Passwords that were hashed or compared", passwords.worked.clone());
         registry.register("commit_seconds", "How long commits took, all jobs of each together", work.seconds.clone());
         registry.register("writer_jobs", "Jobs that were committed or refused", work.jobs.clone());
         registry.register("writer_jobs_waiting", "Jobs that wait for the one writer", work.waiting.clone());
@@ -143,6 +148,11 @@ impl Metrics {
             refused += u64::from(!taken);
         }
         refused
+    }
+
+    /// Counts somebody who signed in or was refused.
+    pub fn signed_in(&self, good: bool) {
+        self.sign_ins.get_or_create(&[("result", if good { "good" } else { "refused" })]).inc();
     }
 
     /// Counts the records of a pull's answer.

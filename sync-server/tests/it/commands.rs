@@ -99,6 +99,23 @@ fn a_parameter_is_listed_set_and_refused_with_its_bounds() {
     assert_eq!(server.faults(), []);
 }
 
+#[test]
+fn a_login_that_nobody_could_type_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for (login, name, named) in [
+        ("", "某", "login: must be 1 to 64 characters"),
+        (" li", "某", "login: "),
+        ("l\ti", "某", "login: "),
+        (&"x".repeat(65), "某", "login: "),
+        ("li", "", "name: must be 1 to 200 characters"),
+    ] {
+        let refused = gridpass(&data, &["user", "add", login, name]);
+        assert!(!refused.status.success() && told(&refused).contains(named), "{}", told(&refused));
+    }
+    assert!(gridpass(&data, &["user", "add", &"李".repeat(64), "某"]).status.success());
+}
+
 /// The messages and fields of JSON lines.
 fn lines(log: &str) -> Vec<serde_json::Value> {
     log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["fields"].clone()).collect()

@@ -3,6 +3,8 @@
 //! The modules say `cfg(test)` so that the lints know them as tests and let them unwrap.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod audits;
 #[cfg(test)]
 mod blob_copies;
@@ -48,6 +50,8 @@ mod metrics;
 mod org;
 #[cfg(test)]
 mod org_shapes;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod pulls;
 #[cfg(test)]

@@ -200,7 +200,7 @@ async fn no_log_line_error_or_audit_row_holds_what_was_sent() {
                 "message" | "status" | "code" => true,
                 "route" => text == "other" || known.contains(&text),
                 "request" => text.len() == 16,
-                "phone" => text.len() == 8,
+                "phone" | "person" => text.len() == 8,
                 "ms" | "bytes_in" | "bytes_out" => value.is_u64(),
                 _ => false,
             };

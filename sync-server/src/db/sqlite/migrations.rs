@@ -15,6 +15,7 @@ const FILES: &[&str] = &[
     include_str!("../../../migrations/sqlite/005_review.sql"),
     AUDIT,
     include_str!("../../../migrations/sqlite/007_org.sql"),
+    include_str!("../../../migrations/sqlite/008_people.sql"),
 ];
 
 /// How many of the files a database has; one that has more than this program knows is refused.

@@ -1,5 +1,6 @@
 //! SQLite: the default database. One writer thread with group commit, readers that never wait for it.
 
+mod accounts;
 mod audit;
 mod audit_search;
 mod census;
@@ -13,12 +14,14 @@ mod migrations;
 mod names;
 mod org;
 mod people;
+mod people_api;
 mod push;
 mod read;
 mod readers;
 mod rebuild;
 mod reviews;
 mod scratch;
+mod sessions;
 mod share;
 mod stored;
 mod trace;
@@ -113,6 +116,7 @@ impl Sqlite {
         }
         if put_back {
             files::forget_uploads(&connection)?; // their pieces belong to another day
+            sessions::forget(&connection)?;
         }
         let epoch = meta::<i64>(&connection, "epoch")?.map_or(fresh_epoch, i64::cast_unsigned);
         let writer = Writer::start(connection, Marker::new(marker, epoch))?;

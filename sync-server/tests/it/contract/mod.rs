@@ -1,6 +1,7 @@
 //! What every database must do, said once. A backend lends itself as a [`Backend`] and is held to all of it by
 //! [`database_contract`](crate::database_contract).
 
+pub mod accounts;
 pub mod audit;
 pub mod commits;
 pub mod files;
@@ -58,6 +59,13 @@ macro_rules! database_contract {
             a_code_is_a_units_or_grids_as_of_a_moment
             a_shape_ends_where_the_next_begins
             records_are_counted_and_placed_by_their_home);
+        $crate::database_contract!($open, accounts: a_session_is_found_by_its_token_until_it_ends
+            sessions_are_listed_in_pages_and_end_one_by_one_or_all
+            sessions_end_with_the_password_and_with_the_user
+            an_account_waits_after_wrong_proofs_in_a_row
+            waiting_cannot_be_used_for_guessing
+            a_second_factor_is_shown_once
+            nobody_signs_in_without_a_password);
         $crate::database_contract!($open, files: an_upload_is_for_who_names_the_file_in_that_size_within_its_share
             of_pieces_at_one_offset_one_counts_and_none_goes_beyond_the_end
             a_file_is_read_through_a_record_of_somebody_who_had_it
