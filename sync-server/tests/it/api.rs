@@ -169,8 +169,8 @@ fn codes(file: &str, source: &str) -> BTreeSet<String> {
 #[test]
 fn every_code_of_the_server_has_a_text_in_both_languages_and_every_text_a_code() {
     let sources = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
-    // What the audit, imports and catalogs say are words of other lists.
-    let others = ["/src/db/", "/src/import/", "/src/publish.rs"];
+    // What the audit, imports, the tree and catalogs say are words of other lists; no route says what desks do yet.
+    let others = ["/src/db/", "/src/import/", "/src/office/", "/src/org/", "/src/publish.rs"];
     let speaking = sources.iter().filter(|(file, _)| !others.iter().any(|other| file.contains(other)));
     let said: BTreeSet<String> = speaking.flat_map(|(file, source)| codes(file, source)).collect();
     assert!(said.len() > 50, "codes are found: {said:?}");

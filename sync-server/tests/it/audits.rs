@@ -499,7 +499,12 @@ fn a_database_of_a_build_before_gets_its_chain_from_the_first_row() {
          INSERT INTO audit SELECT seq, at, who, action, object, change, iif(detail = '', '{}', detail) FROM newer;
          DROP TABLE newer;
          CREATE VIEW audited AS SELECT a.seq, a.at FROM audit a;
-         PRAGMA user_version = 3;",
+         DROP TABLE grid_shape; DROP INDEX unit_code; DROP INDEX grid_code; DROP INDEX record_home;
+         DELETE FROM meta WHERE key = 'tree_version';
+         DROP TRIGGER unit_made; DROP TRIGGER unit_changed; DROP TRIGGER unit_gone;
+         DROP TRIGGER grid_made; DROP TRIGGER grid_changed; DROP TRIGGER grid_gone;
+         DROP TABLE password; DROP TABLE totp; DROP TABLE recovery_code; DROP TABLE session;
+         PRAGMA user_version = 5;",
     )
     .unwrap();
     drop(old);
