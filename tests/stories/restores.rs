@@ -9,7 +9,8 @@ use gridpass_core::Value;
 use gridpass_core::id::RecordId;
 use gridpass_server::backup::{Passphrase, backup};
 use gridpass_server::clock::Clock;
-use gridpass_server::db::{Post, Principal};
+use gridpass_server::db::Principal;
+use gridpass_server::org::Node;
 use gridpass_server::receipts::{self, Finding};
 use gridpass_server::restore::{Allowed, RestoreError, restore};
 use gridpass_tests::world::{Worker, World, copy_folder};
@@ -247,7 +248,7 @@ async fn what_was_handed_in_before_a_grid_left_the_phone_is_offered_again_too() 
     let second = area(&li, "别的小区");
     li.sync().await.unwrap();
     let user = server.db.user_by_login(&Principal::SERVER, server.now_ms(), "li").unwrap().unwrap();
-    server.db.end_assignments(server.now_ms(), user, Post::Grid(world.grid), server.now_ms()).unwrap();
+    server.db.end_assignments(server.now_ms(), user, Node::Grid(world.grid), server.now_ms()).unwrap();
     li.sync().await.unwrap();
     assert!(li.phone.show(first).is_err(), "the grid has left the phone");
 

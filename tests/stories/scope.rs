@@ -4,7 +4,8 @@ use gridpass_core::id::{GrantId, GridId, UserId};
 use gridpass_core::record::edit::Edit;
 use gridpass_core::{Value, bucket::Bucket};
 use gridpass_phone::{ApiError, SaveInput};
-use gridpass_server::db::{AssignmentRow, Post, Principal};
+use gridpass_server::db::{AssignmentRow, Principal};
+use gridpass_server::org::Node;
 use gridpass_tests::world::{START_MS, Worker, World};
 
 use crate::forms::{area, below};
@@ -32,7 +33,7 @@ async fn what_was_typed_before_the_end_is_handed_in_and_then_the_grid_leaves_the
     assert_eq!(
         server
             .db
-            .end_assignments(server.now_ms(), user(&world, "li"), Post::Grid(world.grid), server.now_ms())
+            .end_assignments(server.now_ms(), user(&world, "li"), Node::Grid(world.grid), server.now_ms())
             .unwrap(),
         1
     );

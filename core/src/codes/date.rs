@@ -78,11 +78,6 @@ impl Date {
         Self::nearest(unix_ms.saturating_add(8 * 3_600_000).div_euclid(86_400_000))
     }
 
-    /// When the day begins in China, in milliseconds since 1970 UTC.
-    pub fn begins_in_china(self) -> i64 {
-        self.days() * 86_400_000 - 8 * 3_600_000
-    }
-
     /// The day `days` after 1970-01-01 (before it, if negative), held within the years 1 to 9999.
     pub fn nearest(days: i64) -> Self {
         Self::from_days(days).unwrap_or(if days < 0 { Self::FIRST } else { Self::LAST })

@@ -4,7 +4,8 @@ use gridpass_core::catalog::Role;
 use gridpass_core::id::{GrantId, UserId};
 
 use crate::app::App;
-use crate::db::{AssignmentRow, DbError, Duty, Post, Principal};
+use crate::db::{AssignmentRow, DbError, Duty, Principal};
+use crate::org::Node;
 use crate::keys::{KeyError, random};
 
 /// A role at a post, from a moment until just before another.
@@ -13,8 +14,8 @@ pub struct NewAssignment {
     /// Who.
     pub user: UserId,
     /// Where.
-    pub post: Post,
-    /// What the post is: [`Role::GRID`], or the unit's kind.
+    pub post: Node,
+    /// What the post is: the kind of the grid or unit.
     pub kind: String,
     /// As what.
     pub role: String,

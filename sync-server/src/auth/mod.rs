@@ -7,6 +7,7 @@
 pub mod account;
 pub mod assign;
 pub mod lockout;
+pub mod may;
 pub mod password;
 pub mod person;
 pub mod session;

@@ -1,12 +1,11 @@
 //! Who serves where: giving roles, ending them, listing them.
 
 use clap::{Args, Subcommand};
-use gridpass_core::catalog::Role;
 use gridpass_core::codes::Date;
-use gridpass_core::id::GridId;
 use gridpass_server::app::App;
 use gridpass_server::auth::assign::{NewAssignment, assign};
-use gridpass_server::db::{Duty, Post, Principal};
+use gridpass_server::db::{Duty, Principal};
+use gridpass_server::org::begin_of;
 
 use super::user;
 
@@ -14,8 +13,8 @@ use super::user;
 pub struct AssignArgs {
     /// The login.
     login: String,
-    /// The grid's code.
-    grid: String,
+    /// The code of a grid, or the code or path of a unit.
+    place: String,
     /// The role, as the catalog names it.
     #[arg(long, default_value = "worker")]
     role: String,
@@ -34,8 +33,8 @@ pub struct AssignArgs {
 pub struct UnassignArgs {
     /// The login.
     login: String,
-    /// The grid's code.
-    grid: String,
+    /// The code of the grid, or the code or path of the unit.
+    place: String,
     /// The first day on which it no longer counts; without it from now on.
     #[arg(long)]
     from: Option<Date>,
@@ -43,9 +42,9 @@ pub struct UnassignArgs {
 
 #[derive(Subcommand)]
 pub enum Assigning {
-    /// Give a user a role in a grid; prints the grant.
+    /// Give a user a role in a grid or at a unit; prints the grant.
     Assign(AssignArgs),
-    /// End a user's assignments to a grid. What waits on the user's phones is still taken for a while.
+    /// End a user's assignments to a grid or unit. What waits on the user's phones is still taken for a while.
     Unassign(UnassignArgs),
     /// List a user's assignments, ended and future ones too.
     Assignments {
@@ -65,24 +64,28 @@ pub fn run(app: &App, command: Assigning) -> Done {
 }
 
 fn run_assign(app: &App, args: AssignArgs) -> Done {
+    let from_ms = args.from.map_or_else(|| app.now_ms(), begin_of);
+    let tree = app.tree()?;
+    let place = tree.at(from_ms).find(&args.place)?;
     let new = NewAssignment {
         user: user::of(app, &args.login)?,
-        post: Post::Grid(grid_of(app, &args.grid)?),
-        kind: Role::GRID.to_owned(),
+        post: place.node,
+        kind: place.kind.clone(),
         role: args.role,
         duty: if args.cover { Duty::Cover } else { Duty::Primary },
-        from_ms: args.from.map_or_else(|| app.now_ms(), Date::begins_in_china),
-        to_ms: args.to.map(|last| last.begins_in_china().saturating_add(86_400_000)),
+        from_ms,
+        to_ms: args.to.map(|last| begin_of(last).saturating_add(86_400_000)),
     };
     say!("{}", assign(app, new)?);
     Ok(())
 }
 
 fn run_unassign(app: &App, args: &UnassignArgs) -> Done {
-    let (user, grid) = (user::of(app, &args.login)?, grid_of(app, &args.grid)?);
-    let at_ms = args.from.map_or_else(|| app.now_ms(), Date::begins_in_china);
-    match app.db.end_assignments(app.now_ms(), user, Post::Grid(grid), at_ms)? {
-        0 => Err("grid: the user is not assigned to it at that time; nothing was changed".into()),
+    let at_ms = args.from.map_or_else(|| app.now_ms(), begin_of);
+    let tree = app.tree()?;
+    let (user, place) = (user::of(app, &args.login)?, tree.at(at_ms).find(&args.place)?.node);
+    match app.db.end_assignments(app.now_ms(), user, place, at_ms)? {
+        0 => Err("place: the user is not assigned to it at that time; nothing was changed".into()),
         ended => {
             say!("{ended} assignments ended");
             Ok(())
@@ -92,26 +95,18 @@ fn run_unassign(app: &App, args: &UnassignArgs) -> Done {
 
 fn list(app: &App, login: &str) -> Done {
     let now_ms = app.now_ms();
-    let user = user::of(app, login)?;
+    let (user, tree) = (user::of(app, login)?, app.tree()?);
     for row in app.db.assignments(&Principal::SERVER, now_ms, user)? {
         let state = match row.counts_at(now_ms) {
             true => "now",
             false if row.from_ms > now_ms => "later",
             false => "ended",
         };
-        let post = match row.post {
-            Post::Grid(grid) => grid.to_string(),
-            Post::Unit(unit) => unit.to_string(),
-        };
+        let post = tree.at(row.from_ms).path_text(row.post);
         let day = |ms| Date::in_china(ms).to_string();
         // The last day on which it counts.
         let to = row.to_ms.map_or_else(|| "open".to_owned(), |to| day(to - 1));
         say!("{} {} {post} {} {} {to} {state}", row.grant, row.role, row.duty.as_str(), day(row.from_ms));
     }
     Ok(())
-}
-
-fn grid_of(app: &App, code: &str) -> Result<GridId, Box<dyn std::error::Error>> {
-    let found = app.db.grid_by_code(&Principal::SERVER, app.now_ms(), code)?;
-    found.ok_or_else(|| "grid: no grid has this code".into())
 }

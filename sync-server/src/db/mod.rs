@@ -21,12 +21,13 @@ use std::path::Path;
 
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::{
-    ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GrantId, GridId, IntentId, RecordId, TicketId, UnitId, UserId,
+    ActorId, BatchId, BlobHash, ChangeHash, DeviceId, GrantId, GridId, IntentId, RecordId, TicketId, UserId,
 };
 use gridpass_core::wire::{BucketCursor, ChangeRow, Cursor, IntentKind, Nonce, PackRef, Reason, Role, Row, Touched};
 
 use crate::import::batch::Batch;
 use crate::log::{Audit, Commit, Outcome};
+use crate::org::Node;
 
 /// For whom something is read or done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,15 +202,6 @@ impl DeviceRow {
     }
 }
 
-/// Where somebody serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Post {
-    /// In a grid.
-    Grid(GridId),
-    /// At a unit and in all that stands below it.
-    Unit(UnitId),
-}
-
 /// As whom somebody serves there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Duty {
@@ -234,8 +226,8 @@ impl Duty {
 pub struct AssignmentRow {
     /// Its number, the grant that every pushed item names.
     pub grant: GrantId,
-    /// Where.
-    pub post: Post,
+    /// Where: in a grid, or at a unit and in all that stands below it.
+    pub post: Node,
     /// The role, as the catalog names it.
     pub role: String,
     /// As whom.
@@ -249,12 +241,12 @@ pub struct AssignmentRow {
 impl AssignmentRow {
     /// A worker's own grid from a time on.
     pub fn worker(grant: GrantId, grid: GridId, from_ms: i64) -> Self {
-        Self { grant, post: Post::Grid(grid), role: "worker".into(), duty: Duty::Primary, from_ms, to_ms: None }
+        Self { grant, post: Node::Grid(grid), role: "worker".into(), duty: Duty::Primary, from_ms, to_ms: None }
     }
 
     /// The grid, if it is one.
     pub fn grid(&self) -> Option<GridId> {
-        if let Post::Grid(grid) = self.post { Some(grid) } else { None }
+        if let Node::Grid(grid) = self.post { Some(grid) } else { None }
     }
 
     /// Whether it counts at a time.
@@ -525,7 +517,7 @@ pub trait Database: AuditRows + FileRows + OrgRows + PeopleRows + ReviewRows + S
     fn assign(&self, now_ms: i64, user: UserId, assignment: &AssignmentRow) -> Result<(), DbError>;
 
     /// Ends the assignments of a user to a post that count at a time, from then on. Returns how many ended.
-    fn end_assignments(&self, now_ms: i64, user: UserId, post: Post, at_ms: i64) -> Result<usize, DbError>;
+    fn end_assignments(&self, now_ms: i64, user: UserId, post: Node, at_ms: i64) -> Result<usize, DbError>;
 
     /// Gives out a one-time enrolment code, by its hash.
     fn add_enrol_code(&self, now_ms: i64, hash: [u8; 32], user: UserId, expires_ms: i64) -> Result<(), DbError>;

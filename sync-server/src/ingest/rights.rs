@@ -100,7 +100,7 @@ mod tests {
     use gridpass_core::id::{GridId, UnitId};
 
     use super::*;
-    use crate::db::Post;
+    use crate::org::Node;
 
     const USER: UserId = UserId([1; 16]);
     const GRID: GridId = GridId([2; 16]);
@@ -182,7 +182,7 @@ mod tests {
             assignment(3, other, 0, None),
             of_role("member", assignment(4, third, 0, None)),
             of_role("a role nobody knows", assignment(5, GRID, 0, None)),
-            AssignmentRow { post: Post::Unit(UnitId(GRID.0)), ..of_role("supervisor", assignment(6, GRID, 0, None)) },
+            AssignmentRow { post: Node::Unit(UnitId(GRID.0)), ..of_role("supervisor", assignment(6, GRID, 0, None)) },
         ];
         assert_eq!(
             scope(USER, &assignments, &Catalog::built_in().roles, 10),

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use gridpass_core::record::{Document, checksum};
 use gridpass_core::wire::{self, BucketCursor, BucketPage, Closing, Pack, RowKind};
-use gridpass_server::db::Post;
+use gridpass_server::org::Node;
 use gridpass_server::pull;
 
 use crate::hand::{START_MS, Server, cursor, record};
@@ -125,7 +125,7 @@ fn a_bucket_whose_scope_ended_closes_while_work_waits_and_is_gone_after_it_or_af
     let ended = server
         .app
         .db
-        .end_assignments(START_MS + 1000, phone.device.user, Post::Grid(server.grid), START_MS + 1000)
+        .end_assignments(START_MS + 1000, phone.device.user, Node::Grid(server.grid), START_MS + 1000)
         .unwrap();
     assert_eq!(ended, 1);
     let until_ms = START_MS + 1000 + server.app.limits.grace_ms;

@@ -44,10 +44,11 @@ use rusqlite::{Connection, ErrorCode, Row, Transaction};
 
 use super::{
     AssignmentRow, BucketRead, Census, Database, DbError, DeviceRow, EnrolRefusal, EnrolledRow, Fault, ImportedChange,
-    ItemRef, Manifest, NewPack, Post, Principal, PushFacts, Rebuilt, RecordFacts, Underway,
+    ItemRef, Manifest, NewPack, Principal, PushFacts, Rebuilt, RecordFacts, Underway,
 };
 use crate::import::batch::Batch;
 use crate::log::{Audit, Commit};
+use crate::org::Node;
 use commit::execute;
 pub use copy::{beside, is_open, mark_as_copy, verify_copy};
 use marker::Marker;
@@ -401,7 +402,7 @@ impl Database for Sqlite {
         self.writer.run("assigning", now_ms, move |c| people::assign(c, now_ms, user, &assignment))
     }
 
-    fn end_assignments(&self, now_ms: i64, user: UserId, post: Post, at_ms: i64) -> Result<usize, DbError> {
+    fn end_assignments(&self, now_ms: i64, user: UserId, post: Node, at_ms: i64) -> Result<usize, DbError> {
         self.writer.run("ending assignments", now_ms, move |c| people::end_assignments(c, now_ms, user, post, at_ms))
     }
 

@@ -6,7 +6,8 @@ use rusqlite::{Connection, Row, params};
 
 use super::commit::{audit, execute};
 use super::{DbError, backend, named, optional, rows};
-use crate::db::{AssignmentRow, DeviceRow, Duty, EnrolRefusal, EnrolledRow, Post};
+use crate::db::{AssignmentRow, DeviceRow, Duty, EnrolRefusal, EnrolledRow};
+use crate::org::Node;
 use crate::log::Audit;
 
 /// What kind of post a stored id names.
@@ -22,8 +23,8 @@ pub(super) fn assignments(connection: &Connection, user: UserId) -> Result<Vec<A
         [user.0],
         |row| {
             let post = match row.get("post_kind")? {
-                GRID => Post::Grid(named(row, "post")?),
-                _ => Post::Unit(named(row, "post")?),
+                GRID => Node::Grid(named(row, "post")?),
+                _ => Node::Unit(named(row, "post")?),
             };
             let duty: String = row.get("duty")?;
             Ok(AssignmentRow {
@@ -83,7 +84,7 @@ pub(super) fn end_assignments(
     connection: &Connection,
     now: i64,
     user: UserId,
-    post: Post,
+    post: Node,
     at: i64,
 ) -> Result<usize, DbError> {
     const STEP: &str = "ending assignments";
@@ -101,10 +102,10 @@ pub(super) fn end_assignments(
 }
 
 /// A post as it is stored: its id and what it is.
-fn stored(post: &Post) -> ([u8; 16], i64) {
+fn stored(post: &Node) -> ([u8; 16], i64) {
     match post {
-        Post::Grid(grid) => (grid.0, GRID),
-        Post::Unit(unit) => (unit.0, UNIT),
+        Node::Grid(grid) => (grid.0, GRID),
+        Node::Unit(unit) => (unit.0, UNIT),
     }
 }
 

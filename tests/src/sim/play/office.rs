@@ -3,7 +3,8 @@
 use gridpass_core::bucket::Bucket;
 use gridpass_core::id::ChangeHash;
 use gridpass_core::wire::Touched;
-use gridpass_server::db::{ItemRef, Post, Principal};
+use gridpass_server::db::{ItemRef, Principal};
+use gridpass_server::org::Node;
 use gridpass_server::log::{Audit, Base, Commit, Files, Outcome, RecordWrite, ReviewWrite, Write};
 
 use super::*;
@@ -31,7 +32,7 @@ impl Play {
         let Some(grid) = self.grids.get(b % self.grids.len().max(1)).copied() else { return Ok(()) };
         if self.assigned.get(&(user, grid)) == Some(&true) {
             let app = self.server.app()?;
-            app.db.end_assignments(app.now_ms(), user, Post::Grid(grid), app.now_ms())?;
+            app.db.end_assignments(app.now_ms(), user, Node::Grid(grid), app.now_ms())?;
             self.assigned.insert((user, grid), false);
             Ok(())
         } else {
@@ -43,7 +44,7 @@ impl Play {
     pub(super) fn reassign(&mut self) -> Result<(), Error> {
         for ((user, grid), assigned) in self.assigned.clone() {
             let app = self.server.app()?;
-            app.db.end_assignments(app.now_ms(), user, Post::Grid(grid), app.now_ms())?;
+            app.db.end_assignments(app.now_ms(), user, Node::Grid(grid), app.now_ms())?;
             if assigned {
                 self.assign(user, grid)?;
             }
