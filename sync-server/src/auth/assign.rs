@@ -5,8 +5,8 @@ use gridpass_core::id::{GrantId, UserId};
 
 use crate::app::App;
 use crate::db::{AssignmentRow, DbError, Duty, Principal};
-use crate::org::Node;
 use crate::keys::{KeyError, random};
+use crate::org::Node;
 
 /// A role at a post, from a moment until just before another.
 #[derive(Debug, Clone)]

@@ -57,9 +57,8 @@ impl Mandate {
             Node::Grid(_) => false,
             Node::Unit(unit) => at.within(place, unit),
         };
-        let allows = |row: &&AssignmentRow| {
-            self.role(row).is_some_and(|role| role.may(wish.action, wish.on, wish.class))
-        };
+        let allows =
+            |row: &&AssignmentRow| self.role(row).is_some_and(|role| role.may(wish.action, wish.on, wish.class));
         self.held.iter().filter(reaches).find(allows).map(|row| row.grant)
     }
 

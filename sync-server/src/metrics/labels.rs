@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 pub const OTHER: &str = "other";
 
 /// Every route's template, as the router has it.
-pub const ROUTES: [&str; 19] = [
+pub const ROUTES: [&str; 26] = [
     "/sync/v1/uploads",
     "/sync/v1/uploads/{hash}",
     "/sync/v1/blobs/{hash}",
@@ -23,6 +23,13 @@ pub const ROUTES: [&str; 19] = [
     "/api/v1/sessions/{id}",
     "/api/v1/password",
     "/api/v1/totp",
+    "/api/v1/reviews",
+    "/api/v1/reviews/{id}",
+    "/api/v1/reviews/{id}/decision",
+    "/api/v1/tickets",
+    "/api/v1/tickets/{id}",
+    "/api/v1/tickets/{id}/decision",
+    "/api/v1/tickets/{id}/undo",
     "/api/v1/openapi.json",
     "/health/live",
     "/health/ready",

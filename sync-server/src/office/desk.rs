@@ -21,7 +21,7 @@ use crate::log::{Audit, By, Commit, NewTicket, Outcome, RecordWrite, ReviewWrite
 /// How often in a row an act is prepared again because somebody else was faster.
 const TRIES: usize = 8;
 /// The longest reason in characters.
-const MAX_REASON: usize = 500;
+pub const MAX_REASON: usize = 500;
 /// The key whose value ends a record.
 const END: &str = "end/date";
 
@@ -205,7 +205,7 @@ pub fn undo(app: &App, desk: Desk, ticket: TicketId) -> Result<TicketId, DeskErr
 }
 
 /// The key that a ticket's decision puts: that of the end where it is about the whole record.
-fn key_of(ticket: &TicketRow) -> &str {
+pub fn key_of(ticket: &TicketRow) -> &str {
     if ticket.key.is_empty() { END } else { &ticket.key }
 }
 

@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::json::MAX_BODY;
-use super::{account, session};
+use super::{account, reviews, session, tickets};
 use crate::app::App;
 use crate::auth::session::COOKIE_NAME;
 use crate::error::{ApiError, Refusal};
@@ -37,6 +37,7 @@ pub const PREFIX: &str = "/api/v1";
     components(schemas(Refusal)),
     security(("cookie" = []), ("bearer" = [])),
     tags((name = "account", description = "Signing in, sessions, password and second factor of the caller"),
+         (name = "desk", description = "What waits for a supervisor, and what is said of it"),
          (name = "about", description = "The API itself"))
 )]
 struct Description;
@@ -51,6 +52,13 @@ fn routes() -> OpenApiRouter<Arc<App>> {
             .routes(routes!(session::end))
             .routes(routes!(account::change_password))
             .routes(routes!(account::begin_totp, account::confirm_totp, account::remove_totp))
+            .routes(routes!(reviews::list))
+            .routes(routes!(reviews::look))
+            .routes(routes!(reviews::say))
+            .routes(routes!(tickets::list))
+            .routes(routes!(tickets::look))
+            .routes(routes!(tickets::decide))
+            .routes(routes!(tickets::undo))
             .routes(routes!(description))
             .fallback(|| async { ApiError::NotFound }),
     )
@@ -157,6 +165,18 @@ pub struct OfOne;
 impl IntoResponses for OfOne {
     fn responses() -> Described {
         refusals(&[("404", "`not_found`: there is none, or the caller may not know of it")])
+    }
+}
+
+/// What a decision over something that was looked at may be answered beside.
+pub struct Conditional;
+
+impl IntoResponses for Conditional {
+    fn responses() -> Described {
+        refusals(&[
+            ("412", "`stale`: it has changed since it was looked at; `ETag` says as what it stands, where it is known"),
+            ("428", "`if_match`: say with `If-Match` what was looked at"),
+        ])
     }
 }
 

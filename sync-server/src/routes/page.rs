@@ -41,6 +41,11 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// From parts that stand in the query of a list with more to ask for.
+    pub fn new(limit: Option<usize>, after: Option<String>) -> Self {
+        Self { limit, after }
+    }
+
     /// How many items at most.
     pub fn limit(&self) -> usize {
         self.limit.unwrap_or(ITEMS)

@@ -1,5 +1,6 @@
 //! How texts, numbers and times of requests and answers are read and written.
 
+use gridpass_core::codes::Date;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
 use time::OffsetDateTime;
@@ -42,6 +43,12 @@ pub fn number<'de, D: Deserializer<'de>, const MIN: usize, const MAX: usize>(
         Ok(number) if (MIN..=MAX).contains(&number) => Ok(Some(number)),
         _ => Err(fault("out_of_range", &[("min", MIN), ("max", MAX)])),
     }
+}
+
+/// A day, `YYYY-MM-DD`, that may be left out.
+pub fn day_if<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Date>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(reader)? else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| D::Error::custom("not a day"))
 }
 
 /// An error that `json` knows again.

@@ -17,6 +17,8 @@ mod contract;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod desks;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod hand;

@@ -18,7 +18,7 @@ use crate::http::{Answer, keep_log, log, send};
 use crate::metrics::sample;
 
 /// A password that may be chosen.
-const GOOD: &str = "correct horse battery";
+pub const GOOD: &str = "correct horse battery";
 const MINUTE: i64 = 60_000;
 
 /// How a caller shows the session.
@@ -32,6 +32,18 @@ pub enum Carried {
 
 /// Sends a request as a page of the server or another system does.
 pub async fn call(server: &Server, carried: &Carried, method: Method, path: &str, body: Option<Value>) -> Answer {
+    call_with(server, carried, method, path, body, &[]).await
+}
+
+/// The same with headers of its own.
+pub async fn call_with(
+    server: &Server,
+    carried: &Carried,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+    headers: &[(&str, &str)],
+) -> Answer {
     let peer: SocketAddr = "10.0.0.1:40000".parse().unwrap();
     let mut request = Request::builder().method(method).uri(format!("/api/v1{path}")).extension(ConnectInfo(peer));
     request = request.header(header::USER_AGENT, "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0");
@@ -43,6 +55,9 @@ pub async fn call(server: &Server, carried: &Carried, method: Method, path: &str
             .header("x-gridpass", "1")
             .header("sec-fetch-site", "same-origin"),
     };
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
     if body.is_some() {
         request = request.header(header::CONTENT_TYPE, "application/json");
     }

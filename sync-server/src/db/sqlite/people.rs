@@ -7,8 +7,8 @@ use rusqlite::{Connection, Row, params};
 use super::commit::{audit, execute};
 use super::{DbError, backend, named, optional, rows};
 use crate::db::{AssignmentRow, DeviceRow, Duty, EnrolRefusal, EnrolledRow};
-use crate::org::Node;
 use crate::log::Audit;
+use crate::org::Node;
 
 /// What kind of post a stored id names.
 const GRID: i64 = 1;

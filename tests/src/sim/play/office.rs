@@ -4,8 +4,8 @@ use gridpass_core::bucket::Bucket;
 use gridpass_core::id::ChangeHash;
 use gridpass_core::wire::Touched;
 use gridpass_server::db::{ItemRef, Principal};
-use gridpass_server::org::Node;
 use gridpass_server::log::{Audit, Base, Commit, Files, Outcome, RecordWrite, ReviewWrite, Write};
+use gridpass_server::org::Node;
 
 use super::*;
 
