@@ -19,8 +19,8 @@ test: ## All tests, with about a minute of simulation and one of hostile input
 kotlin: ## The phone driven from Kotlin against a real server, a part of test; needs a JDK and Maven
 	@CARGO="$(CARGO)" android/bridge/test.sh
 
-quick: ## The tests of a change in the making: units, forgeries, hand-made phones, stories
-	$(CARGO) test --locked --quiet --workspace --all-features --lib --tests
+quick: ## The tests of a change in the making: units, forgeries, hand-made phones, stories; without the simulation
+	$(CARGO) test --locked --quiet --workspace --all-features --lib --tests -- --skip simulation::
 
 sim: ## Many phones and a server under seeds, against a plain model (RUNS=100 SEED=1 STEPS=400 JOBS=2 RELEASE=1; PLAN=file plays one)
 	$(CARGO) run --locked --quiet $(if $(RELEASE),--release) -p gridpass-tests --bin gridpass-sim
